@@ -23,7 +23,9 @@ let package = Package(
         .target(name: "Media", dependencies: ["CGStreamer", "CPNG"]),
         .target(
             name: "Streaming",
-            dependencies: ["Media", "Models", "TensorEngine", .product(name: "Logging", package: "swift-log")]),
+            dependencies: [
+                "Media", "Models", "TensorEngine", .product(name: "Logging", package: "swift-log"),
+            ]),
         .executableTarget(
             name: "tavisd",
             dependencies: [

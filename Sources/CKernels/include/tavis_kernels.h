@@ -15,4 +15,85 @@ tavis_isa tavis_isa_current(void);
 /// Lowers the instruction set in use, for tests and benchmarks. Returns the one now in use.
 tavis_isa tavis_isa_limit(tavis_isa isa);
 
+/// Tells the core that the thread spins.
+static inline void tavis_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+// MARK: matrix products (matmul.c)
+
+/// Libraries that multiply matrices. They are loaded at run time, so none is needed to build.
+typedef enum { TAVIS_MATMUL_REFERENCE = 0, TAVIS_MATMUL_OPENBLAS = 1, TAVIS_MATMUL_ONEDNN = 2 } tavis_matmul;
+
+/// The provider in use: `TAVIS_MATMUL=onednn|openblas|reference` in the environment, else the best one that loads.
+tavis_matmul tavis_matmul_current(void);
+/// Switches the provider. False, and nothing changes, if its library cannot be loaded.
+bool tavis_matmul_select(tavis_matmul provider);
+/// Library, version and kernel set of the provider in use, e.g. "OpenBLAS 0.3.21 (Zen)".
+const char *tavis_matmul_description(void);
+
+/// C ← alpha · op(A) · op(B) + beta · C, row-major, op(A) is m×k, op(B) is k×n; on the calling thread only.
+void tavis_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
+                 size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
+/// C ← A · Bᵀ with A unsigned, B signed 8-bit, C 32-bit; row-major, A is m×k, B is n×k. False where unsupported.
+bool tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c);
+
+// MARK: element by element (elementwise.c)
+
+typedef enum {
+    TAVIS_COPY = 0, TAVIS_RELU, TAVIS_GELU, TAVIS_SIGMOID, TAVIS_EXP, TAVIS_LOG, TAVIS_SQRT, TAVIS_SQUARE,
+} tavis_unary_op;
+typedef enum { TAVIS_ADD = 0, TAVIS_SUB, TAVIS_MUL, TAVIS_DIV, TAVIS_MAX, TAVIS_MIN } tavis_binary_op;
+
+/// out[i] = op(in[i]); in and out may be the same. GELU is the exact erf form, at most 3e-7 off relative to max(1,|x|).
+void tavis_unary(tavis_unary_op op, float *out, const float *in, size_t n);
+/// out[i] = op(a[i], b[i]); out may be a or b.
+void tavis_binary(tavis_binary_op op, float *out, const float *a, const float *b, size_t n);
+/// out[i] = op(a[i], b); out may be a.
+void tavis_binary_scalar(tavis_binary_op op, float *out, const float *a, float b, size_t n);
+/// x[r, c] = act(x[r, c] + bias[c]) (+ residual[r, c]); rows of x and residual are ldx and ldr apart;
+/// bias and residual may be NULL; residual may be x itself only without an activation.
+void tavis_bias_act_rows(float *x, size_t ldx, const float *bias, tavis_unary_op act, const float *residual,
+                         size_t ldr, size_t rows, size_t cols);
+
+// MARK: rows (rows.c)
+
+/// out[r, :] = (in[r, :] − mean) / sqrt(variance + eps) · weight + bias; biased variance. out may be in.
+void tavis_layer_norm_rows(float *out, const float *in, const float *weight, const float *bias, float eps,
+                           size_t rows, size_t cols);
+/// out[r, :] = softmax(in[r, :]). out may be in. Rows must be finite or −inf with one finite entry.
+void tavis_softmax_rows(float *out, const float *in, size_t rows, size_t cols);
+/// One step of streaming softmax over a block of attention scores, in place: s ← exp(scale·s − new maximum).
+/// Row r ignores columns ≥ limit(r) = min(cols, first_limit + r) when `causal`. Updates maximum[r], sum[r] and writes
+/// correction[r] = exp(old maximum − new maximum), by which earlier results of the row must be scaled.
+void tavis_softmax_block(float *s, size_t lds, float scale, bool causal, ptrdiff_t first_limit, float *maximum,
+                         float *sum, float *correction, size_t rows, size_t cols);
+/// x[r, :] *= factor[r], rows ldx apart.
+void tavis_scale_rows(float *x, size_t ldx, const float *factor, size_t rows, size_t cols);
+/// Sum of x.
+float tavis_sum(const float *x, size_t n);
+
+// MARK: images, channels last (image.c)
+
+/// Patches of an h×w×c image as rows of a (rows of output pixels)×(c·kh·kw) matrix, column order (c, ky, kx) like a
+/// convolution weight; output rows oy0..<oy1; zero padding.
+void tavis_im2col(float *out, const float *in, size_t h, size_t w, size_t c, size_t kh, size_t kw, size_t stride,
+                  size_t pad, size_t ow, size_t oy0, size_t oy1);
+/// Depthwise convolution, stride 1, zero padding k/2, odd k; weight is c×k×k; output rows y0..<y1.
+void tavis_depthwise_conv(float *out, const float *in, const float *weight, const float *bias, size_t h, size_t w,
+                          size_t c, size_t k, size_t y0, size_t y1);
+/// 2×2 maxima, stride 2, of an h×w×c image with even h and w; output rows y0..<y1.
+void tavis_max_pool_2x2(float *out, const float *in, size_t w, size_t c, size_t y0, size_t y1);
+/// Weighted sum of rows: out[x] = Σ_k weight[k] · in[k · stride + x] for x < n.
+void tavis_weighted_rows(float *out, const float *in, size_t stride, const float *weight, size_t taps, size_t n);
+
+// MARK: rotary positions (rope.c)
+
+/// Rotates adjacent pairs: (a, b) → (a·cos − b·sin, a·sin + b·cos); x is rows×cols, tables are rows×cols/2.
+void tavis_rope_rows(float *out, const float *x, const float *cosines, const float *sines, size_t rows, size_t cols);
+
 #endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tavis_kernels.h"
+
+void tavis_im2col(float *out, const float *in, size_t h, size_t w, size_t c, size_t kh, size_t kw, size_t stride,
+                  size_t pad, size_t ow, size_t oy0, size_t oy1) {
+    for (size_t oy = oy0; oy < oy1; oy++)
+        for (size_t ox = 0; ox < ow; ox++, out += c * kh * kw)
+            for (size_t ky = 0; ky < kh; ky++) {
+                ptrdiff_t y = (ptrdiff_t)(oy * stride + ky) - (ptrdiff_t)pad;
+                for (size_t kx = 0; kx < kw; kx++) {
+                    ptrdiff_t x = (ptrdiff_t)(ox * stride + kx) - (ptrdiff_t)pad;
+                    bool inside = y >= 0 && y < (ptrdiff_t)h && x >= 0 && x < (ptrdiff_t)w;
+                    const float *pixel = inside ? in + ((size_t)y * w + (size_t)x) * c : 0;
+                    for (size_t i = 0; i < c; i++) out[(i * kh + ky) * kw + kx] = inside ? pixel[i] : 0;
+                }
+            }
+}
+
+void tavis_depthwise_conv(float *out, const float *in, const float *weight, const float *bias, size_t h, size_t w,
+                          size_t c, size_t k, size_t y0, size_t y1) {
+    ptrdiff_t half = (ptrdiff_t)(k / 2);
+    for (size_t oy = y0; oy < y1; oy++)
+        for (size_t ox = 0; ox < w; ox++, out += c) {
+            for (size_t i = 0; i < c; i++) out[i] = bias ? bias[i] : 0;
+            for (size_t ky = 0; ky < k; ky++) {
+                ptrdiff_t y = (ptrdiff_t)(oy + ky) - half;
+                if (y < 0 || y >= (ptrdiff_t)h) continue;
+                for (size_t kx = 0; kx < k; kx++) {
+                    ptrdiff_t x = (ptrdiff_t)(ox + kx) - half;
+                    if (x < 0 || x >= (ptrdiff_t)w) continue;
+                    const float *pixel = in + ((size_t)y * w + (size_t)x) * c;
+                    for (size_t i = 0; i < c; i++) out[i] += pixel[i] * weight[(i * k + ky) * k + kx];
+                }
+            }
+        }
+}
+
+void tavis_max_pool_2x2(float *out, const float *in, size_t w, size_t c, size_t y0, size_t y1) {
+    for (size_t y = y0; y < y1; y++)
+        for (size_t x = 0; x < w / 2; x++, out += c) {
+            const float *a = in + (2 * y * w + 2 * x) * c, *b = a + w * c;
+            for (size_t i = 0; i < c; i++) {
+                float top = a[i] > a[c + i] ? a[i] : a[c + i];
+                float bottom = b[i] > b[c + i] ? b[i] : b[c + i];
+                out[i] = top > bottom ? top : bottom;
+            }
+        }
+}
+
+void tavis_weighted_rows(float *out, const float *in, size_t stride, const float *weight, size_t taps, size_t n) {
+    for (size_t x = 0; x < n; x++) out[x] = weight[0] * in[x];
+    for (size_t k = 1; k < taps; k++)
+        for (size_t x = 0; x < n; x++) out[x] += weight[k] * in[k * stride + x];
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Synchronization
+
+/// Keeps freed buffers for reuse, so that a steady stream of frames allocates nothing from the system.
+///
+/// Sizes are rounded up to four steps per octave; a freed buffer serves the next request of its step.
+final class BufferPool: Sendable {
+    static let shared = BufferPool(limitBytes: 1 << 30)
+
+    private struct State {
+        var free: [Int: [UInt]] = [:]
+        var cachedBytes = 0
+    }
+    private let state = Mutex(State())
+    private let limitBytes: Int
+
+    /// - Parameter limitBytes: buffers that would raise the cache above this go back to the system.
+    init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+    /// Bytes held for reuse.
+    var cachedBytes: Int { state.withLock { $0.cachedBytes } }
+
+    func take(_ byteCount: Int) -> (UnsafeMutableRawPointer, capacity: Int) {
+        let capacity = Self.step(byteCount)
+        let cached = state.withLock { s -> UInt? in
+            guard let address = s.free[capacity]?.popLast() else { return nil }
+            s.cachedBytes -= capacity
+            return address
+        }
+        if let cached, let pointer = UnsafeMutableRawPointer(bitPattern: cached) {
+            return (pointer, capacity)
+        }
+        return (UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64), capacity)
+    }
+
+    func give(_ pointer: UnsafeMutableRawPointer, capacity: Int) {
+        let kept = state.withLock { s -> Bool in
+            guard s.cachedBytes + capacity <= limitBytes else { return false }
+            s.free[capacity, default: []].append(UInt(bitPattern: pointer))
+            s.cachedBytes += capacity
+            return true
+        }
+        if !kept { pointer.deallocate() }
+    }
+
+    /// Returns all cached buffers to the system.
+    func drain() {
+        let all = state.withLock { s in
+            defer { s = State() }
+            return s.free.values.flatMap(\.self)
+        }
+        for address in all { UnsafeMutableRawPointer(bitPattern: address)?.deallocate() }
+    }
+
+    static func step(_ byteCount: Int) -> Int {
+        guard byteCount > 256 else { return 256 }
+        let quarter = (1 << (Int.bitWidth - 1 - (byteCount - 1).leadingZeroBitCount)) / 4
+        return (byteCount + quarter - 1) / quarter * quarter
+    }
+}
+
+/// Memory of one or more tensors: owned and pooled, or borrowed from a mapped file that it keeps alive.
+final class Storage: @unchecked Sendable {  // written only while uniquely referenced
+    let base: UnsafeMutablePointer<Float>
+    private let capacity: Int?
+    private let owner: (any AnyObject & Sendable)?
+
+    init(count: Int) {
+        let (pointer, capacity) = BufferPool.shared.take(count * MemoryLayout<Float>.stride)
+        base = pointer.bindMemory(to: Float.self, capacity: capacity / MemoryLayout<Float>.stride)
+        self.capacity = capacity
+        owner = nil
+    }
+
+    /// Read-only memory that `owner` keeps valid.
+    init(borrowing pointer: UnsafePointer<Float>, owner: any AnyObject & Sendable) {
+        base = UnsafeMutablePointer(mutating: pointer)
+        capacity = nil
+        self.owner = owner
+    }
+
+    /// False for mapped files, which must not be written.
+    var isWritable: Bool { capacity != nil }
+
+    deinit { if let capacity { BufferPool.shared.give(base, capacity: capacity) } }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Foundation
+import Synchronization
+
+/// Splits loops over the cores. The calling thread works too; nested and concurrent calls run on their own thread.
+///
+/// Libraries below are told to use one thread: two runtimes spinning on the same cores cost more than they give.
+public final class ThreadPool: @unchecked Sendable {  // `job` is guarded by `busy` and published by `generation`
+    /// As many threads as there are cores.
+    public static let shared = ThreadPool(threads: ProcessInfo.processInfo.activeProcessorCount)
+
+    public let threads: Int
+
+    private struct Job {
+        var body: (Int) -> Void
+        var count: Int
+    }
+    private var job: Job?
+    private let busy = Atomic(false)
+    private let generation = Atomic(0)
+    private let next = Atomic(0)
+    private let working = Atomic(0)
+    private let condition = NSCondition()
+    private static let spins = 4000
+
+    public init(threads: Int) {
+        self.threads = max(1, threads)
+        for index in 1..<max(2, self.threads) where index < self.threads {
+            let thread = Thread { [unowned self] in self.work() }
+            thread.stackSize = 8 << 20
+            thread.name = "tensor-\(index)"
+            thread.start()
+        }
+    }
+
+    /// Calls `body` once for each index below `count`, in any order and possibly at the same time.
+    public func run(_ count: Int, _ body: (Int) -> Void) {
+        guard count > 1, threads > 1,
+            busy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+        else {
+            for index in 0..<count { body(index) }
+            return
+        }
+        withoutActuallyEscaping(body) { body in
+            job = Job(body: body, count: count)
+            next.store(0, ordering: .relaxed)
+            working.store(threads - 1, ordering: .relaxed)
+            condition.lock()
+            generation.add(1, ordering: .releasing)
+            condition.broadcast()
+            condition.unlock()
+            drain(body, count)
+            while working.load(ordering: .acquiring) > 0 { pause() }
+            job = nil
+        }
+        busy.store(false, ordering: .releasing)
+    }
+
+    /// Like `run`, over ranges that cut `count` items into about `threads` (at most) pieces of at least `grain`.
+    public func runRanges(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+        let pieces = max(1, min(threads, count / max(1, grain)))
+        run(pieces) { piece in body(piece * count / pieces..<(piece + 1) * count / pieces) }
+    }
+
+    private func drain(_ body: (Int) -> Void, _ count: Int) {
+        while true {
+            let index = next.add(1, ordering: .relaxed).oldValue
+            guard index < count else { return }
+            body(index)
+        }
+    }
+
+    private func work() {
+        var seen = 0
+        while true {
+            var spin = 0
+            while generation.load(ordering: .acquiring) == seen, spin < Self.spins {
+                spin += 1
+                pause()
+            }
+            condition.lock()
+            while generation.load(ordering: .acquiring) == seen { condition.wait() }
+            condition.unlock()
+            seen = generation.load(ordering: .acquiring)
+            if let job { drain(job.body, job.count) }
+            working.subtract(1, ordering: .releasing)
+        }
+    }
+
+    private func pause() { tavis_pause() }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+
+extension Tensor {
+    func axis(_ axis: Int, _ name: String) -> Int {
+        let index = axis < 0 ? axis + rank : axis
+        precondition(shape.indices.contains(index), "\(name): axis \(axis) of shape \(shape)")
+        return index
+    }
+
+    /// Sum over one axis, which vanishes or is kept with extent 1.
+    public func sum(axis: Int, keeping: Bool = false) -> Tensor {
+        let axis = self.axis(axis, "sum")
+        let outer = shape[..<axis].reduce(1, *), length = shape[axis],
+            inner = shape[(axis + 1)...].reduce(1, *)
+        let kept = shape[..<axis] + (keeping ? [1] : []) + shape[(axis + 1)...]
+        return .make(Array(kept)) { out in
+            reading(self) { x in
+                ThreadPool.shared.runRanges(outer, grain: max(1, elementGrain / max(1, length * inner))) {
+                    range in
+                    for o in range {
+                        let from = x + o * length * inner, to = out + o * inner
+                        guard inner > 1 else {
+                            to[0] = tavis_sum(from, length)
+                            continue
+                        }
+                        to.update(repeating: 0, count: inner)
+                        for i in 0..<length { tavis_binary(TAVIS_ADD, to, to, from + i * inner, inner) }
+                    }
+                }
+            }
+        }
+    }
+
+    public func mean(axis: Int, keeping: Bool = false) -> Tensor {
+        let index = self.axis(axis, "mean")
+        return sum(axis: index, keeping: keeping) / Float(shape[index])
+    }
+
+    /// Sum of all elements, a scalar.
+    public func sum() -> Tensor { Tensor(reading(self) { tavis_sum($0, count) }) }
+
+    /// Position of the first largest element of each row of the last axis. `[.., n] → count / n` indices
+    public func argmax() -> [Int] {
+        precondition(width > 0, "argmax: shape \(shape)")
+        return withValues { x in
+            (0..<count / width).map { row in
+                var best = 0
+                for i in 1..<max(1, width) where x[row * width + i] > x[row * width + best] { best = i }
+                return best
+            }
+        }
+    }
+}
