@@ -6,6 +6,7 @@ enum CheckpointLimits {
     static let safetensorsHeaderBytes = 100_000_000
     /// PyTorch's largest number of dimensions.
     static let rank = 64
+    static let tensors = 200_000
     static let keyBytes = 4096
     /// Sum of all dotted keys of one file: shared subtrees repeat their names under every path.
     static let keyBytesInAll = 64 << 20

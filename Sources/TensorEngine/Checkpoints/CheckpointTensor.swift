@@ -93,9 +93,16 @@ package struct CheckpointTensor: Sendable {
     /// Compares the checksum of the storage with the one in the file, once. Reading does this by itself.
     package func verify() throws { try storage.verify(key: key) }
 
-    /// Lets go of the mapped pages behind this tensor; see `MappedFile.releasePages`.
-    package func releasePages() {
-        storage.file.releasePages(storage.byteOffset..<storage.byteOffset + storage.byteCount)
+    /// Lets go of the mapped pages behind the elements of `range` (row-major), or of the whole storage when the
+    /// elements are scattered and `range` is the last; see `MappedFile.releasePages`.
+    package func releasePages(_ range: Range<Int>) {
+        if isContiguous {
+            let start = storage.byteOffset + storageOffset * dtype.byteCount
+            storage.file.releasePages(
+                start + range.lowerBound * dtype.byteCount..<start + range.upperBound * dtype.byteCount)
+        } else if range.upperBound == elementCount {
+            storage.file.releasePages(storage.byteOffset..<storage.byteOffset + storage.byteCount)
+        }
     }
 }
 

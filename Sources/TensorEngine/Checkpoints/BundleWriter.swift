@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A checkpoint on its way into a bundle.
+package struct BundleSource: Sendable {
+    package var checkpoint: Checkpoint
+    /// The key in the bundle, or nil to leave the tensor out.
+    package var rename: @Sendable (String) -> String?
+
+    package init(_ checkpoint: Checkpoint, rename: @escaping @Sendable (String) -> String? = { $0 }) {
+        self.checkpoint = checkpoint
+        self.rename = rename
+    }
+}
+
+/// Makes a model bundle: a folder with `model.safetensors` (float32), `model.json` and perhaps further files.
+///
+/// Tensors are converted in pieces, so memory stays bounded whatever the size of the model. The folder is built
+/// under another name and renamed when complete: under its own name it is whole or not there.
+package struct BundleWriter {
+    package enum Duplicates: Sendable {
+        /// Two sources with the same key are an error.
+        case refuse
+        /// A later source replaces the tensors of earlier ones: additions over a base.
+        case laterWins
+    }
+
+    package struct Summary: Sendable, Equatable {
+        package var tensorCount = 0
+        package var byteCount = 0
+        /// Keys that `rename` left out.
+        package var skipped: [String] = []
+        /// Keys that a later source replaced.
+        package var replaced: [String] = []
+    }
+
+    /// Called after every piece: key, bytes written so far, bytes in all. May throw to stop.
+    package typealias Progress = (_ key: String, _ done: Int, _ total: Int) throws -> Void
+
+    package var modelJSON: [UInt8]
+    package var metadata: [String: String]
+    /// Name in the bundle, path to copy from.
+    package var extraFiles: [(name: String, source: String)]
+    package var duplicates: Duplicates
+    /// Replace an existing bundle.
+    package var force: Bool
+
+    package init(
+        modelJSON: [UInt8], metadata: [String: String] = [:],
+        extraFiles: [(name: String, source: String)] = [],
+        duplicates: Duplicates = .refuse, force: Bool = false
+    ) {
+        self.modelJSON = modelJSON
+        self.metadata = metadata
+        self.extraFiles = extraFiles
+        self.duplicates = duplicates
+        self.force = force
+    }
+
+    @discardableResult
+    package func write(
+        _ sources: [BundleSource], to output: String, progress: Progress = { _, _, _ in }
+    ) throws -> Summary {
+        let folder = try BundleFolder(replacing: output, force: force)
+        var (plan, summary) = try plan(sources, output: output)
+        let writer = try SafetensorsWriter(
+            path: folder.file(Checkpoint.bundleWeightsName),
+            entries: plan.map { SafetensorsWriter.Entry($0.key, shape: $0.tensor.shape) }, metadata: metadata)
+        summary.tensorCount = plan.count
+        let total = plan.reduce(0) { $0 + $1.tensor.elementCount * 4 }
+        for row in plan {
+            try Self.copy(row.tensor, to: row.key, of: writer) { bytes in
+                summary.byteCount += bytes
+                try progress(row.key, summary.byteCount, total)
+            }
+        }
+        try writer.finish()
+        try folder.add("model.json", modelJSON)
+        for extra in extraFiles {
+            precondition(!extra.name.contains("/"), "\(extra.name): a name, not a path")
+            try folder.add(extra.name, copyOf: extra.source)
+        }
+        try folder.commit()
+        return summary
+    }
+
+    private typealias Row = (key: String, tensor: CheckpointTensor)
+
+    private func plan(_ sources: [BundleSource], output: String) throws -> (rows: [Row], summary: Summary) {
+        var rows: [Row] = []
+        var positions: [String: Int] = [:]
+        var summary = Summary()
+        for source in sources {
+            for tensor in source.checkpoint.tensors {
+                guard let key = source.rename(tensor.key) else {
+                    summary.skipped.append(tensor.key)
+                    continue
+                }
+                if let position = positions[key] {
+                    guard duplicates == .laterWins else {
+                        throw CheckpointError(
+                            .duplicateTensor, path: tensor.path, key: key,
+                            "already comes from \(rows[position].tensor.path)")
+                    }
+                    rows[position].tensor = tensor
+                    summary.replaced.append(key)
+                } else {
+                    positions[key] = rows.count
+                    rows.append((key, tensor))
+                }
+            }
+        }
+        return (rows, summary)
+    }
+
+    /// Elements converted at a time: 16 MiB.
+    private static let pieceElements = 4 << 20
+
+    private static func copy(
+        _ tensor: CheckpointTensor, to key: String, of writer: SafetensorsWriter,
+        written: (Int) throws -> Void
+    ) throws {
+        let count = tensor.elementCount
+        var buffer = [Float](repeating: 0, count: min(count, pieceElements))
+        for start in stride(from: 0, to: count, by: pieceElements) {
+            let range = start..<min(start + pieceElements, count)
+            try buffer.withUnsafeMutableBufferPointer { buffer in
+                let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<range.count])
+                try tensor.floats(range, into: piece)
+                try writer.append(UnsafeBufferPointer(piece), to: key)
+            }
+            tensor.releasePages(range)
+            try written(range.count * 4)
+        }
+    }
+}
+
+/// A folder under construction; removed when abandoned.
+private final class BundleFolder {
+    private let output: String
+    private let partial: String
+    private let force: Bool
+    private var isCommitted = false
+
+    init(replacing output: String, force: Bool) throws {
+        self.output = Self.withoutTrailingSlashes(output)
+        self.force = force
+        partial = "\(self.output).partial-\(Self.suffix())"
+        try checkOutput()
+        guard mkdir(partial, 0o777) == 0 else { throw failure() }
+    }
+
+    deinit { if !isCommitted { try? FileManager.default.removeItem(atPath: partial) } }
+
+    func file(_ name: String) -> String { "\(partial)/\(name)" }
+
+    func add(_ name: String, _ bytes: [UInt8]) throws {
+        try bytes.withUnsafeBytes { try add(name, $0) }
+    }
+
+    func add(_ name: String, copyOf source: String) throws { try add(name, MappedFile(path: source).bytes) }
+
+    private func add(_ name: String, _ bytes: UnsafeRawBufferPointer) throws {
+        guard access(file(name), F_OK) != 0 else {
+            throw CheckpointError(.outputExists, path: output, "the bundle has a file \(name) already")
+        }
+        let file = try AtomicFile(path: file(name))
+        try file.write(bytes, at: 0)
+        try file.commit()
+    }
+
+    func commit() throws {
+        try checkOutput()
+        // An empty folder is replaced by rename; a bundle is moved aside first and back if that fails.
+        let old = "\(output).old-\(Self.suffix())"
+        let isReplacing = try !entries().isEmpty
+        if isReplacing, rename(output, old) != 0 { throw failure() }
+        guard rename(partial, output) == 0 else {
+            let error = failure()
+            if isReplacing { rename(old, output) }
+            throw error
+        }
+        isCommitted = true
+        try AtomicFile.syncFolder(of: output)
+        if isReplacing { try? FileManager.default.removeItem(atPath: old) }
+    }
+
+    /// Nothing but a bundle may be replaced, and that only when asked for.
+    private func checkOutput() throws {
+        let names = try entries()
+        guard !names.isEmpty else { return }
+        guard names.contains(Checkpoint.bundleWeightsName) || names.contains("model.json") else {
+            throw CheckpointError(.outputExists, path: output, "a folder that is not empty and not a bundle")
+        }
+        guard force else { throw CheckpointError(.outputExists, path: output, "there is a bundle already") }
+    }
+
+    /// What is in the output folder; nothing when there is none.
+    private func entries() throws -> [String] {
+        var status = stat()
+        guard lstat(output, &status) == 0 else { return [] }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw CheckpointError(.outputExists, path: output, "exists and is not a folder")
+        }
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: output)
+        } catch { throw CheckpointError(.cannotWrite, path: output, "cannot list the folder") }
+    }
+
+    private func failure() -> CheckpointError {
+        CheckpointError(.cannotWrite, path: output, CheckpointError.systemReason(errno))
+    }
+
+    private static func suffix() -> String { String(UInt32.random(in: .min ... .max), radix: 36) }
+
+    private static func withoutTrailingSlashes(_ path: String) -> String {
+        var path = path
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        return path
+    }
+}
