@@ -83,9 +83,16 @@ public final class ThreadPool: @unchecked Sendable {  // `job` is guarded by `bu
             while generation.load(ordering: .acquiring) == seen { condition.wait() }
             condition.unlock()
             seen = generation.load(ordering: .acquiring)
-            if let job { drain(job.body, job.count) }
+            takePart()
             working.subtract(1, ordering: .releasing)
         }
+    }
+
+    /// A call of its own, so that this thread's reference to the body is gone before `run` is told to go on:
+    /// the body must not outlive `run`.
+    @inline(never)
+    private func takePart() {
+        if let job { drain(job.body, job.count) }
     }
 
     private func pause() { tavis_pause() }
