@@ -14,13 +14,14 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(
-            name: "CGStreamer", pkgConfig: "gstreamer-app-1.0 gstreamer-video-1.0 gstreamer-audio-1.0",
+            name: "CGStreamer", pkgConfig: "gstreamer-app-1.0 gstreamer-video-1.0 gstreamer-audio-1.0 gstreamer-pbutils-1.0",
             providers: [.apt(["libgstreamer1.0-dev", "libgstreamer-plugins-base1.0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .target(name: "CKernels", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("dl")]),
         .target(name: "TensorEngine", dependencies: ["CKernels"]),
         .target(name: "Models", dependencies: ["TensorEngine"]),
-        .target(name: "Media", dependencies: ["CGStreamer", "CPNG"]),
+        .target(
+            name: "Media", dependencies: ["CGStreamer", "CPNG"], resources: [.embedInCode("Pipelines")]),
         .target(
             name: "Streaming",
             dependencies: [
