@@ -3,6 +3,7 @@
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
 #include <gst/audio/audio.h>
+#include <gst/base/gstbasesink.h>
 #include <gst/pbutils/pbutils.h>
 #include <gst/video/video.h>
 
@@ -84,6 +85,9 @@ static inline gboolean tavis_is_app_src(GstElement *element) { return GST_IS_APP
 static inline GstSample *tavis_app_sink_pull(GstElement *sink, GstClockTime timeout) {
     return gst_app_sink_try_pull_sample(GST_APP_SINK(sink), timeout);
 }
+static inline void tavis_app_sink_keep_outside_segment(GstElement *sink) {
+    gst_base_sink_set_drop_out_of_segment(GST_BASE_SINK(sink), FALSE);
+}
 static inline gboolean tavis_app_sink_is_eos(GstElement *sink) {
     return gst_app_sink_is_eos(GST_APP_SINK(sink));
 }
@@ -106,7 +110,7 @@ static inline guint64 tavis_app_src_level_bytes(GstElement *source) {
 static inline gboolean tavis_buffer_has_flag(GstBuffer *buffer, guint flag) {
     return GST_BUFFER_FLAG_IS_SET(buffer, flag);
 }
-static inline guint64 tavis_clock_time_none(void) { return GST_CLOCK_TIME_NONE; }
+static inline GstClockTime tavis_clock_time_none(void) { return GST_CLOCK_TIME_NONE; }
 static inline const char *tavis_message_source(GstMessage *message) {
     return GST_MESSAGE_SRC(message) ? GST_OBJECT_NAME(GST_MESSAGE_SRC(message)) : "";
 }
@@ -153,3 +157,4 @@ static inline char *tavis_tag_text(const GstTagList *list, const char *name) {
 }
 static inline void tavis_tag_list_unref(GstTagList *list) { gst_tag_list_unref(list); }
 static inline void tavis_sample_unref(GstSample *sample) { gst_sample_unref(sample); }
+static inline void tavis_buffer_unref(GstBuffer *buffer) { gst_buffer_unref(buffer); }

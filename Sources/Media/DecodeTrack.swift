@@ -28,6 +28,8 @@ final class DecodeTrack: Sendable {
         self.isCancelled = isCancelled
         pipeline = try Pipeline(file)
         self.sink = try pipeline.element(sink)
+        // The encoder's first packets lie before zero: decoders need them, and a sink would drop them.
+        if file == .fileInPackets { tavis_app_sink_keep_outside_segment(self.sink.raw) }
         do {
             try pipeline.set("uri", of: "source", to: source.uri)
             if !range.isAll { try seek(range) }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Synchronization
+
+/// A file that appears under its final name only when it is complete.
+///
+/// It is written under a hidden name in the same directory. `commit` syncs and renames it; whatever else
+/// happens, it is removed.
+final class TemporaryFile {
+    /// Where the file will be.
+    let finalPath: String
+    /// Where it is written.
+    let path: String
+    private var isCommitted = false
+
+    private static let counter = Atomic(0)
+
+    /// - Throws: `.notWritable` or `.diskFull` when the directory cannot take the file.
+    init(for finalPath: String) throws(MediaError) {
+        self.finalPath = finalPath
+        guard !finalPath.isEmpty, !finalPath.utf8.contains(0), !finalPath.hasSuffix("/") else {
+            throw MediaError(.notWritable, finalPath, "not a valid path for a file")
+        }
+        var info = stat()
+        if stat(finalPath, &info) == 0, info.st_mode & S_IFMT != S_IFREG {
+            let isDirectory = info.st_mode & S_IFMT == S_IFDIR
+            throw MediaError(
+                .notWritable, finalPath,
+                "cannot be written: is \(isDirectory ? "a directory" : "not a regular file")")
+        }
+        let slash = finalPath.lastIndex(of: "/")
+        let directory = slash.map { String(finalPath[...$0]) } ?? ""
+        let name = slash.map { finalPath[finalPath.index(after: $0)...] } ?? finalPath[...]
+        let number = Self.counter.add(1, ordering: .relaxed).newValue
+        path = "\(directory).\(name.prefix(40)).\(getpid())-\(number).partial"
+        let descriptor = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else {
+            isCommitted = true
+            throw Self.failure(errno, finalPath)
+        }
+        close(descriptor)
+    }
+
+    deinit { if !isCommitted { unlink(path) } }
+
+    /// Puts the file under its final name, replacing one that is there.
+    func commit() throws(MediaError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure(errno, finalPath) }
+        let synced = fsync(descriptor)
+        let reason = errno
+        close(descriptor)
+        guard synced == 0 else { throw Self.failure(reason, finalPath) }
+        guard rename(path, finalPath) == 0 else { throw Self.failure(errno, finalPath) }
+        isCommitted = true
+    }
+
+    var size: Int {
+        var info = stat()
+        return stat(path, &info) == 0 ? Int(info.st_size) : 0
+    }
+
+    static func failure(_ code: Int32, _ path: String) -> MediaError {
+        let isFull = code == ENOSPC || code == EDQUOT || code == EFBIG
+        return MediaError(
+            isFull ? .diskFull : .notWritable, path, "cannot be written: \(systemMessage(code))")
+    }
+}
