@@ -9,9 +9,13 @@ public struct HeadColumns: Sendable {
     let start: Int
     /// Channels of all heads together.
     let count: Int
+    /// Leading rows in use.
+    let tokens: Int
 
-    /// - Parameter tensor: `[B, N, ≥ start + count]`
-    public init(_ tensor: Tensor, start: Int = 0, count: Int? = nil) {
+    /// - Parameters:
+    ///   - tensor: `[B, ≥ tokens, ≥ start + count]`
+    ///   - tokens: how many leading rows take part; all when nil.
+    public init(_ tensor: Tensor, start: Int = 0, count: Int? = nil, tokens: Int? = nil) {
         precondition(tensor.rank == 3, "HeadColumns: shape \(tensor.shape) is not [B, N, D]")
         self.tensor = tensor
         self.start = start
@@ -21,7 +25,8 @@ public struct HeadColumns: Sendable {
     }
 
     var batch: Int { tensor.shape[0] }
-    var tokens: Int { tensor.shape[1] }
+    /// Rows from one batch entry to the next.
+    var rows: Int { tensor.shape[1] }
     var stride: Int { tensor.shape[2] }
 }
 
@@ -50,9 +55,9 @@ public func attention(
                 let (b, head, block) = (task / (heads * blocks), task / blocks % heads, task % blocks)
                 let first = block * queryBlock, rows = min(queryBlock, q.tokens - first)
                 let kb = k.batch == 1 ? 0 : b
-                let qHead = qBase + (b * q.tokens + first) * q.stride + q.start + head * d
-                let kHead = kBase + kb * k.tokens * k.stride + k.start + head * d
-                let vHead = vBase + kb * v.tokens * v.stride + v.start + head * e
+                let qHead = qBase + (b * q.rows + first) * q.stride + q.start + head * d
+                let kHead = kBase + kb * k.rows * k.stride + k.start + head * d
+                let vHead = vBase + kb * v.rows * v.stride + v.start + head * e
                 let to = out + (b * q.tokens + first) * v.count + head * e
                 let scratch = Tensor(uninitialized: [rows * keyBlock + 3 * rows])
                 let scores = scratch.storage.base

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+public import TensorEngine
+
+/// ImageBind's text tower: a causal transformer over BPE tokens.
+///
+/// Source: `imagebind/models/multimodal_preprocessors.py`, `TextPreprocessor`; `helpers.py`,
+/// `SelectEOSAndProject`.
+public struct TextTower: Sendable {
+    private let table, positions: Tensor
+    private let blocks: [TransformerBlock]
+    private let headNorm: LayerNorm
+    private let headWeight: Tensor
+    private let config: TowerConfig
+    /// Length of the embeddings: learnt, at most 100.
+    public let logitScale: Float
+
+    init(_ weights: Weights, _ all: ImageBindConfig) throws {
+        config = all.text
+        let dim = config.dim
+        let preprocessor = weights["modality_preprocessors.text"], trunk = weights["modality_trunks.text"]
+        table = try preprocessor["token_embedding"]("weight", [all.vocabulary, dim])
+        positions = try preprocessor("pos_embed", [1, all.context, dim])
+        let config = config
+        blocks = try (0..<config.blocks).map {
+            try TransformerBlock(trunk["blocks"][$0], config, extraKeyValue: false)
+        }
+        let head = weights["modality_heads.text.proj"]
+        headNorm = try LayerNorm(head[0], dim, eps: 1e-6)
+        headWeight = try head[1]("weight", [all.embeddingDim, dim])
+        logitScale = min(try weights["modality_postprocessors.text"][1]("log_logit_scale", []).exp().scalar, 100)
+    }
+
+    /// Embeddings of token ids, without positions. `[[id]]` of equal lengths → `[N, L, D]`
+    public func embed(_ ids: [[Int]]) -> Tensor {
+        table.gathered(ids.flatMap(\.self)).reshaped(ids.count, ids.first?.count ?? 0, config.dim)
+    }
+
+    /// The residual stream after the last block at one position of each row, without a norm.
+    ///
+    /// Attention is causal, so what comes after the last selected position is never computed.
+    /// - Parameters:
+    ///   - embeddings: without positions, `[N, L, D]`.
+    ///   - select: a position per row.
+    /// - Returns: `[N, D]`
+    public func trunk(_ embeddings: Tensor, select: [Int]) -> Tensor {
+        let n = embeddings.shape[0], length = (select.max() ?? 0) + 1
+        let x = states(embeddings.sliced(axis: 1, 0..<length))
+        return x.reshaped(n * length, config.dim).gathered(select.enumerated().map { $0 * length + $1 })
+    }
+
+    /// The residual stream after the last block at all positions. `[N, L, D] → [N, L, D]`
+    func states(_ embeddings: Tensor) -> Tensor {
+        let length = embeddings.shape[1]
+        let x = embeddings + positions.sliced(axis: 1, 0..<length)
+        return blocks.reduce(x) { $1($0, causal: true) }
+    }
+
+    /// Trunk rows to scaled embeddings. `[N, D] → [N, E]`
+    public func head(_ rows: Tensor) -> Tensor { l2Normalize(projected(rows)) * logitScale }
+
+    /// The head before normalisation.
+    func projected(_ rows: Tensor) -> Tensor { linear(headNorm(rows), headWeight) }
+
+    /// Texts as token ids, framed and padded to 77, to embeddings and to raw rows at the end token.
+    ///
+    /// Texts of one length run together, over as many positions as they have.
+    public func encode(_ ids: [[Int]]) -> (embedding: Tensor, rows: Tensor) {
+        let ends = ids.map { row in row.indices.max { row[$0] < row[$1] || (row[$0] == row[$1] && $0 > $1) } ?? 0 }
+        var rows = [Tensor?](repeating: nil, count: ids.count)
+        for (end, members) in Dictionary(grouping: ids.indices, by: { ends[$0] }).sorted(by: { $0.key < $1.key }) {
+            let found = trunk(
+                embed(members.map { Array(ids[$0][...end]) }), select: Array(repeating: end, count: members.count))
+            for (i, member) in members.enumerated() { rows[member] = found[rows: i..<i + 1] }
+        }
+        let all = concat(rows.compactMap(\.self))
+        return (head(all), all)
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import TensorEngine
+
+/// Pre-norm transformer block: x + Attn(LN(x)), then x + MLP(LN(x)) with exact GELU.
+///
+/// Source: `imagebind/models/transformer.py`, `BlockWithMasking`; keys of `nn.MultiheadAttention`.
+struct TransformerBlock: Sendable {
+    private let norm1, norm2: LayerNorm
+    private let inWeight, inBias: Tensor
+    /// One more key and value, appended after the projection (audio).
+    private let extraKey, extraValue: Tensor?
+    private let out, fc1, fc2: Linear
+    private let heads, dim: Int
+
+    init(_ weights: Weights, _ config: TowerConfig, extraKeyValue: Bool) throws {
+        let dim = config.dim, attention = weights["attn"]
+        norm1 = try LayerNorm(weights["norm_1"], dim, eps: 1e-6)
+        norm2 = try LayerNorm(weights["norm_2"], dim, eps: 1e-6)
+        inWeight = try attention("in_proj_weight", [3 * dim, dim])
+        inBias = try attention("in_proj_bias", [3 * dim])
+        extraKey = extraKeyValue ? try attention("bias_k", [1, 1, dim]) : nil
+        extraValue = extraKeyValue ? try attention("bias_v", [1, 1, dim]) : nil
+        out = try Linear(attention["out_proj"], dim, dim)
+        fc1 = try Linear(weights["mlp"]["fc1"], dim, 4 * dim)
+        fc2 = try Linear(weights["mlp"]["fc2"], 4 * dim, dim)
+        (heads, self.dim) = (config.heads, dim)
+    }
+
+    /// - Parameter queries: how many leading tokens the caller needs; the others still serve as keys.
+    /// - Returns: `[B, queries, D]`
+    func callAsFunction(_ x: Tensor, causal: Bool = false, queries: Int? = nil) -> Tensor {
+        let normed = norm1(x)
+        guard let queries, queries < x.shape[1] else {
+            let packed = appended(linear(normed, inWeight, inBias), extraKey, extraValue)
+            let q = HeadColumns(packed, start: 0, count: dim, tokens: x.shape[1])
+            return rest(x, attend(q, packed, keyStart: dim, causal: causal))
+        }
+        let head = normed.sliced(axis: 1, 0..<queries)
+        let q = linear(head, inWeight[rows: 0..<dim], inBias[rows: 0..<dim])
+        let packed = linear(normed, inWeight[rows: dim..<3 * dim], inBias[rows: dim..<3 * dim])
+        return rest(
+            x.sliced(axis: 1, 0..<queries),
+            attend(HeadColumns(q), appended(packed, extraKey, extraValue), keyStart: 0, causal: causal))
+    }
+
+    private func attend(_ q: HeadColumns, _ packed: Tensor, keyStart: Int, causal: Bool) -> Tensor {
+        attention(
+            q, HeadColumns(packed, start: keyStart, count: dim), HeadColumns(packed, start: keyStart + dim, count: dim),
+            heads: heads, causal: causal)
+    }
+
+    /// The packed projections with one more row for the extra key and value; its query part is never read.
+    private func appended(_ packed: Tensor, _ key: Tensor?, _ value: Tensor?) -> Tensor {
+        guard let key, let value else { return packed }
+        let width = packed.shape[2]
+        let row = width == 3 * dim ? concat([key, key, value], axis: 2) : concat([key, value], axis: 2)
+        return concat([packed, row.reshaped(1, width).tiled(packed.shape[0])], axis: 1)
+    }
+
+    private func rest(_ x: Tensor, _ attended: Tensor) -> Tensor {
+        let x = out(attended, residual: x)
+        return fc2(fc1(norm2(x), activation: .gelu), residual: x)
+    }
+}
