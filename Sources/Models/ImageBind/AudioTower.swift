@@ -8,7 +8,7 @@ public struct AudioTower: Sendable {
     private let stem: Tensor
     private let stemNorm: LayerNorm
     private let classToken, positions: Tensor
-    private let blocks: [TransformerBlock]
+    let blocks: [TransformerBlock]
     private let headNorm: LayerNorm
     private let headWeight: Tensor
     private let config: TowerConfig
@@ -33,7 +33,8 @@ public struct AudioTower: Sendable {
         let head = weights["modality_heads.audio"]
         headNorm = try LayerNorm(head[0], dim, eps: 1e-6)
         headWeight = try head[2]("weight", [all.embeddingDim, dim])
-        logitScale = min(try weights["modality_postprocessors.audio"][1]("log_logit_scale", []).exp().scalar, 100)
+        logitScale = min(
+            try weights["modality_postprocessors.audio"][1]("log_logit_scale", []).exp().scalar, 100)
     }
 
     /// The residual stream after the last block, without a norm; class token first.

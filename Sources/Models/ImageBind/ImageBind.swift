@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import TensorEngine
+public import TensorEngine
 
 /// ImageBind's image, audio and text towers, which share one embedding space.
 public struct ImageBind: Sendable {

@@ -40,7 +40,8 @@ public struct ImageBindConfig: Codable, Sendable, Equatable {
     }
 
     public static let huge = ImageBindConfig(
-        vision: TowerConfig(dim: 1280, blocks: 32, heads: 16), audio: TowerConfig(dim: 768, blocks: 12, heads: 12),
+        vision: TowerConfig(dim: 1280, blocks: 32, heads: 16),
+        audio: TowerConfig(dim: 768, blocks: 12, heads: 12),
         text: TowerConfig(dim: 1024, blocks: 24, heads: 16), embeddingDim: 1024)
 
     /// Rows and columns of audio patches.

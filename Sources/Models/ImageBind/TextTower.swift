@@ -7,7 +7,7 @@ public import TensorEngine
 /// `SelectEOSAndProject`.
 public struct TextTower: Sendable {
     private let table, positions: Tensor
-    private let blocks: [TransformerBlock]
+    let blocks: [TransformerBlock]
     private let headNorm: LayerNorm
     private let headWeight: Tensor
     private let config: TowerConfig
@@ -27,7 +27,8 @@ public struct TextTower: Sendable {
         let head = weights["modality_heads.text.proj"]
         headNorm = try LayerNorm(head[0], dim, eps: 1e-6)
         headWeight = try head[1]("weight", [all.embeddingDim, dim])
-        logitScale = min(try weights["modality_postprocessors.text"][1]("log_logit_scale", []).exp().scalar, 100)
+        logitScale = min(
+            try weights["modality_postprocessors.text"][1]("log_logit_scale", []).exp().scalar, 100)
     }
 
     /// Embeddings of token ids, without positions. `[[id]]` of equal lengths → `[N, L, D]`
@@ -50,9 +51,12 @@ public struct TextTower: Sendable {
 
     /// The residual stream after the last block at all positions. `[N, L, D] → [N, L, D]`
     func states(_ embeddings: Tensor) -> Tensor {
-        let length = embeddings.shape[1]
-        let x = embeddings + positions.sliced(axis: 1, 0..<length)
-        return blocks.reduce(x) { $1($0, causal: true) }
+        blocks.reduce(tokens(embeddings)) { $1($0, causal: true) }
+    }
+
+    /// Embeddings with positions.
+    func tokens(_ embeddings: Tensor) -> Tensor {
+        embeddings + positions.sliced(axis: 1, 0..<embeddings.shape[1])
     }
 
     /// Trunk rows to scaled embeddings. `[N, D] → [N, E]`
@@ -65,11 +69,16 @@ public struct TextTower: Sendable {
     ///
     /// Texts of one length run together, over as many positions as they have.
     public func encode(_ ids: [[Int]]) -> (embedding: Tensor, rows: Tensor) {
-        let ends = ids.map { row in row.indices.max { row[$0] < row[$1] || (row[$0] == row[$1] && $0 > $1) } ?? 0 }
+        let ends = ids.map { row in
+            row.indices.max { row[$0] < row[$1] || (row[$0] == row[$1] && $0 > $1) } ?? 0
+        }
         var rows = [Tensor?](repeating: nil, count: ids.count)
-        for (end, members) in Dictionary(grouping: ids.indices, by: { ends[$0] }).sorted(by: { $0.key < $1.key }) {
+        for (end, members) in Dictionary(grouping: ids.indices, by: { ends[$0] }).sorted(by: {
+            $0.key < $1.key
+        }) {
             let found = trunk(
-                embed(members.map { Array(ids[$0][...end]) }), select: Array(repeating: end, count: members.count))
+                embed(members.map { Array(ids[$0][...end]) }),
+                select: Array(repeating: end, count: members.count))
             for (i, member) in members.enumerated() { rows[member] = found[rows: i..<i + 1] }
         }
         let all = concat(rows.compactMap(\.self))

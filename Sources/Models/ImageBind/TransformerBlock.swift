@@ -45,7 +45,8 @@ struct TransformerBlock: Sendable {
 
     private func attend(_ q: HeadColumns, _ packed: Tensor, keyStart: Int, causal: Bool) -> Tensor {
         attention(
-            q, HeadColumns(packed, start: keyStart, count: dim), HeadColumns(packed, start: keyStart + dim, count: dim),
+            q, HeadColumns(packed, start: keyStart, count: dim),
+            HeadColumns(packed, start: keyStart + dim, count: dim),
             heads: heads, causal: causal)
     }
 

@@ -9,8 +9,8 @@ public struct VisionTower: Sendable {
     private let stillStem: Tensor
     private let classToken: Tensor
     private let positions: Tensor
-    private let preNorm: LayerNorm
-    private let blocks: [TransformerBlock]
+    let preNorm: LayerNorm
+    let blocks: [TransformerBlock]
     private let headNorm: LayerNorm
     private let headWeight: Tensor
     private let config: TowerConfig
@@ -66,8 +66,12 @@ public struct VisionTower: Sendable {
         precondition(image.shape[1] == 2, "VisionTower: \(image.shape) is not a clip of two frames")
         let slices = stem.permuted(2, 0, 1, 3, 4)
         let frames = image.permuted(1, 0, 2, 3, 4)
-        return conv2d(frames[row: 0].reshaped(b, s, s, 3), slices[row: 0].reshaped(d, 3, patchSide, patchSide), stride: patchSide)
-            + conv2d(frames[row: 1].reshaped(b, s, s, 3), slices[row: 1].reshaped(d, 3, patchSide, patchSide), stride: patchSide)
+        return conv2d(
+            frames[row: 0].reshaped(b, s, s, 3), slices[row: 0].reshaped(d, 3, patchSide, patchSide),
+            stride: patchSide)
+            + conv2d(
+                frames[row: 1].reshaped(b, s, s, 3), slices[row: 1].reshaped(d, 3, patchSide, patchSide),
+                stride: patchSide)
     }
 
     /// The learnt table, resampled for other picture sizes (bicubic, no antialiasing); once per size.

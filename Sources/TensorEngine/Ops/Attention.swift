@@ -20,6 +20,8 @@ public struct HeadColumns: Sendable {
         self.tensor = tensor
         self.start = start
         self.count = count ?? tensor.shape[2] - start
+        self.tokens = tokens ?? tensor.shape[1]
+        precondition(self.tokens <= tensor.shape[1], "HeadColumns: \(self.tokens) rows of \(tensor.shape)")
         precondition(
             start + self.count <= tensor.shape[2], "HeadColumns: \(start)+\(self.count) of \(tensor.shape)")
     }
