@@ -159,7 +159,11 @@ private final class BundleFolder {
         try bytes.withUnsafeBytes { try add(name, $0) }
     }
 
-    func add(_ name: String, copyOf source: String) throws { try add(name, MappedFile(path: source).bytes) }
+    func add(_ name: String, copyOf source: String) throws {
+        let file = try MappedFile(path: source)
+        defer { withExtendedLifetime(file) {} }
+        try add(name, file.bytes)
+    }
 
     private func add(_ name: String, _ bytes: UnsafeRawBufferPointer) throws {
         guard access(file(name), F_OK) != 0 else {

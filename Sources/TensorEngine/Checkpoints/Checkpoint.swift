@@ -46,7 +46,12 @@ package struct Checkpoint: Sendable {
     package static func open(_ path: String) throws -> Checkpoint {
         var status = stat()
         if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return try openBundle(path) }
-        let file = try MappedFile(path: path)
+        return try open(try MappedFile(path: path))
+    }
+
+    static func open(_ file: MappedFile) throws -> Checkpoint {
+        let path = file.path
+        defer { withExtendedLifetime(file) {} }
         switch try sniff(file) {
         case .torchZip:
             let torch = try TorchFile.zip(file)

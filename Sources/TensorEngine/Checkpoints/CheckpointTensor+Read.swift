@@ -19,6 +19,7 @@ extension CheckpointTensor {
     /// The elements of `range` in row-major order, so that a large tensor can be converted in pieces.
     package func floats(_ range: Range<Int>, into out: UnsafeMutableBufferPointer<Float>) throws {
         precondition(range.lowerBound >= 0 && range.upperBound <= elementCount && out.count == range.count)
+        defer { withExtendedLifetime(storage) {} }
         try verify()
         guard let out = out.baseAddress, !range.isEmpty else { return }
         switch dtype {
@@ -37,6 +38,7 @@ extension CheckpointTensor {
 
     /// All elements of an integer or bool tensor, row-major.
     package func readInt64s() throws -> [Int64] {
+        defer { withExtendedLifetime(storage) {} }
         try verify()
         let range = 0..<elementCount
         return try [Int64](unsafeUninitializedCapacity: elementCount) { buffer, count in

@@ -9,6 +9,9 @@ import Glibc
 package final class MappedFile: @unchecked Sendable {  // never mutated after init
     package let path: String
     package let bytes: UnsafeRawBufferPointer
+    /// What to unmap: whole pages around `bytes`.
+    private let region: UnsafeRawBufferPointer
+    private let isFileBacked: Bool
 
     package var byteCount: Int { bytes.count }
 
@@ -30,8 +33,10 @@ package final class MappedFile: @unchecked Sendable {  // never mutated after in
 
         let size = Int(status.st_size)
         self.path = path
+        isFileBacked = true
         if size == 0 {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            region = bytes
             return
         }
         guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
@@ -39,10 +44,19 @@ package final class MappedFile: @unchecked Sendable {  // never mutated after in
                 .cannotOpen, path: path, "cannot map: \(CheckpointError.systemReason(errno))")
         }
         bytes = UnsafeRawBufferPointer(start: base, count: size)
+        region = bytes
+    }
+
+    /// Adopts memory that was mapped elsewhere, pages `region` around `bytes`.
+    init(name: String, adopting bytes: UnsafeRawBufferPointer, in region: UnsafeRawBufferPointer) {
+        path = name
+        isFileBacked = false
+        self.bytes = bytes
+        self.region = region
     }
 
     deinit {
-        if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
+        if let base = region.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), region.count) }
     }
 
     /// Gives the pages that lie wholly inside `range` back to the system; a later read maps them again.
@@ -52,7 +66,7 @@ package final class MappedFile: @unchecked Sendable {  // never mutated after in
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))
         let first = (range.lowerBound + page - 1) / page * page
         let last = min(range.upperBound, byteCount) / page * page
-        guard first < last, let base = bytes.baseAddress else { return }
+        guard isFileBacked, first < last, let base = bytes.baseAddress else { return }
         madvise(UnsafeMutableRawPointer(mutating: base + first), last - first, MADV_DONTNEED)
     }
 }

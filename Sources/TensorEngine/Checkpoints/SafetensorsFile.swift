@@ -13,6 +13,7 @@ package struct SafetensorsFile: Sendable {
     package init(path: String) throws { try self.init(file: MappedFile(path: path)) }
 
     package init(file: MappedFile) throws {
+        defer { withExtendedLifetime(file) {} }
         let header = try Self.header(of: file)
         var parser = HeaderParser()
         do {

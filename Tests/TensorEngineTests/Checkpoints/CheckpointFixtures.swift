@@ -72,3 +72,20 @@ func checkpointError(_ body: () throws -> Void) -> CheckpointError? {
         return nil
     } catch { return error as? CheckpointError }
 }
+
+extension MappedFile {
+    /// The bytes in memory that ends at a page no one may touch: reading one byte too far stops the test.
+    convenience init(guarding bytes: [UInt8], name: String = "memory") {
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let length = (bytes.count + page - 1) / page * page + page
+        let base = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
+        let start = base + (length - page - bytes.count)
+        bytes.withUnsafeBytes {
+            start.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(start), byteCount: $0.count)
+        }
+        mprotect(base + (length - page), page, PROT_NONE)
+        self.init(
+            name: name, adopting: UnsafeRawBufferPointer(start: start, count: bytes.count),
+            in: UnsafeRawBufferPointer(start: base, count: length))
+    }
+}
