@@ -66,3 +66,21 @@ final class TemporaryFile {
             isFull ? .diskFull : .notWritable, path, "cannot be written: \(systemMessage(code))")
     }
 }
+
+extension TemporaryFile {
+    /// Writes `bytes` as the whole content.
+    func write(_ bytes: [UInt8]) throws(MediaError) {
+        let descriptor = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure(errno, finalPath) }
+        defer { close(descriptor) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress! + written, $0.count - written)
+            }
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw Self.failure(errno, finalPath) }
+            written += count
+        }
+    }
+}
