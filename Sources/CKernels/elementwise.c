@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tavis_kernels.h"
+#include "variants.h"
 
 #include <math.h>
+#include <string.h>
 
-static inline float apply(tavis_unary_op op, float x) {
+static float reference(tavis_unary_op op, float x) {
     switch (op) {
     case TAVIS_COPY: return x;
     case TAVIS_RELU: return x > 0 ? x : 0;
@@ -17,40 +18,57 @@ static inline float apply(tavis_unary_op op, float x) {
     return x;
 }
 
-void tavis_unary(tavis_unary_op op, float *out, const float *in, size_t n) {
-    for (size_t i = 0; i < n; i++) out[i] = apply(op, in[i]);
+void tavis_unary_reference(tavis_unary_op op, float *out, const float *in, size_t n) {
+    for (size_t i = 0; i < n; i++) out[i] = reference(op, in[i]);
 }
 
-#define LOOP(expression) for (size_t i = 0; i < n; i++) out[i] = (expression)
+void tavis_binary_reference(tavis_binary_op op, float *out, const float *a, const float *b, size_t n) {
+    for (size_t i = 0; i < n; i++) switch (op) {
+        case TAVIS_ADD: out[i] = a[i] + b[i]; break;
+        case TAVIS_SUB: out[i] = a[i] - b[i]; break;
+        case TAVIS_MUL: out[i] = a[i] * b[i]; break;
+        case TAVIS_DIV: out[i] = a[i] / b[i]; break;
+        case TAVIS_MAX: out[i] = a[i] > b[i] ? a[i] : b[i]; break;
+        case TAVIS_MIN: out[i] = a[i] < b[i] ? a[i] : b[i]; break;
+        }
+}
+
+void tavis_bias_act_rows_reference(float *x, size_t ldx, const float *bias, tavis_unary_op act,
+                                   const float *residual, size_t ldr, size_t rows, size_t cols) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < cols; i++) {
+            float value = reference(act, x[r * ldx + i] + (bias ? bias[i] : 0));
+            x[r * ldx + i] = value + (residual ? residual[r * ldr + i] : 0);
+        }
+}
+
+#define TAVIS_SET baseline
+#include "elementwise_loops.h"
+#undef TAVIS_SET
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define TAVIS_SET avx2
+#include "elementwise_loops.h"
+#undef TAVIS_SET
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
+#define TAVIS_SET avx512
+#include "elementwise_loops.h"
+#undef TAVIS_SET
+#pragma clang attribute pop
+#endif
+
+void tavis_unary(tavis_unary_op op, float *out, const float *in, size_t n) { TAVIS_DISPATCH(unary, op, out, in, n); }
 
 void tavis_binary(tavis_binary_op op, float *out, const float *a, const float *b, size_t n) {
-    switch (op) {
-    case TAVIS_ADD: LOOP(a[i] + b[i]); return;
-    case TAVIS_SUB: LOOP(a[i] - b[i]); return;
-    case TAVIS_MUL: LOOP(a[i] * b[i]); return;
-    case TAVIS_DIV: LOOP(a[i] / b[i]); return;
-    case TAVIS_MAX: LOOP(a[i] > b[i] ? a[i] : b[i]); return;
-    case TAVIS_MIN: LOOP(a[i] < b[i] ? a[i] : b[i]); return;
-    }
+    TAVIS_DISPATCH(binary, op, out, a, b, n);
 }
 
 void tavis_binary_scalar(tavis_binary_op op, float *out, const float *a, float b, size_t n) {
-    switch (op) {
-    case TAVIS_ADD: LOOP(a[i] + b); return;
-    case TAVIS_SUB: LOOP(a[i] - b); return;
-    case TAVIS_MUL: LOOP(a[i] * b); return;
-    case TAVIS_DIV: LOOP(a[i] / b); return;
-    case TAVIS_MAX: LOOP(a[i] > b ? a[i] : b); return;
-    case TAVIS_MIN: LOOP(a[i] < b ? a[i] : b); return;
-    }
+    TAVIS_DISPATCH(binary_scalar, op, out, a, b, n);
 }
 
 void tavis_bias_act_rows(float *x, size_t ldx, const float *bias, tavis_unary_op act, const float *residual,
                          size_t ldr, size_t rows, size_t cols) {
-    for (size_t r = 0; r < rows; r++) {
-        float *row = x + r * ldx;
-        if (bias) tavis_binary(TAVIS_ADD, row, row, bias, cols);
-        if (act != TAVIS_COPY) tavis_unary(act, row, row, cols);
-        if (residual) tavis_binary(TAVIS_ADD, row, row, residual + r * ldr, cols);
-    }
+    TAVIS_DISPATCH(bias_act_rows, x, ldx, bias, act, residual, ldr, rows, cols);
 }

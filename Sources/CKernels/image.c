@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tavis_kernels.h"
+#include "variants.h"
 
 void tavis_im2col(float *out, const float *in, size_t h, size_t w, size_t c, size_t kh, size_t kw, size_t stride,
                   size_t pad, size_t ow, size_t oy0, size_t oy1) {
@@ -16,7 +16,7 @@ void tavis_im2col(float *out, const float *in, size_t h, size_t w, size_t c, siz
             }
 }
 
-void tavis_depthwise_conv(float *out, const float *in, const float *weight, const float *bias, size_t h, size_t w,
+void tavis_depthwise_conv_reference(float *out, const float *in, const float *weight, const float *bias, size_t h, size_t w,
                           size_t c, size_t k, size_t y0, size_t y1) {
     ptrdiff_t half = (ptrdiff_t)(k / 2);
     for (size_t oy = y0; oy < y1; oy++)
@@ -29,26 +29,41 @@ void tavis_depthwise_conv(float *out, const float *in, const float *weight, cons
                     ptrdiff_t x = (ptrdiff_t)(ox + kx) - half;
                     if (x < 0 || x >= (ptrdiff_t)w) continue;
                     const float *pixel = in + ((size_t)y * w + (size_t)x) * c;
-                    for (size_t i = 0; i < c; i++) out[i] += pixel[i] * weight[(i * k + ky) * k + kx];
+                    for (size_t i = 0; i < c; i++) out[i] += pixel[i] * weight[(ky * k + kx) * c + i];
                 }
             }
         }
 }
 
+#define TAVIS_SET baseline
+#include "image_loops.h"
+#undef TAVIS_SET
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define TAVIS_SET avx2
+#include "image_loops.h"
+#undef TAVIS_SET
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
+#define TAVIS_SET avx512
+#include "image_loops.h"
+#undef TAVIS_SET
+#pragma clang attribute pop
+#endif
+
+void tavis_depthwise_conv(float *out, const float *in, const float *weight, const float *bias, size_t h, size_t w,
+                          size_t c, size_t k, size_t y0, size_t y1) {
+    TAVIS_DISPATCH(depthwise_conv, out, in, weight, bias, h, w, c, k, y0, y1);
+}
+
 void tavis_max_pool_2x2(float *out, const float *in, size_t w, size_t c, size_t y0, size_t y1) {
-    for (size_t y = y0; y < y1; y++)
-        for (size_t x = 0; x < w / 2; x++, out += c) {
-            const float *a = in + (2 * y * w + 2 * x) * c, *b = a + w * c;
-            for (size_t i = 0; i < c; i++) {
-                float top = a[i] > a[c + i] ? a[i] : a[c + i];
-                float bottom = b[i] > b[c + i] ? b[i] : b[c + i];
-                out[i] = top > bottom ? top : bottom;
-            }
-        }
+    TAVIS_DISPATCH(max_pool_2x2, out, in, w, c, y0, y1);
 }
 
 void tavis_weighted_rows(float *out, const float *in, size_t stride, const float *weight, size_t taps, size_t n) {
-    for (size_t x = 0; x < n; x++) out[x] = weight[0] * in[x];
-    for (size_t k = 1; k < taps; k++)
-        for (size_t x = 0; x < n; x++) out[x] += weight[k] * in[k * stride + x];
+    TAVIS_DISPATCH(weighted_rows, out, in, stride, weight, taps, n);
+}
+
+void tavis_rope_rows(float *out, const float *x, const float *cosines, const float *sines, size_t rows, size_t cols) {
+    TAVIS_DISPATCH(rope_rows, out, x, cosines, sines, rows, cols);
 }

@@ -67,9 +67,9 @@ void tavis_layer_norm_rows(float *out, const float *in, const float *weight, con
                            size_t rows, size_t cols);
 /// out[r, :] = softmax(in[r, :]). out may be in. Rows must be finite or −inf with one finite entry.
 void tavis_softmax_rows(float *out, const float *in, size_t rows, size_t cols);
-/// One step of streaming softmax over a block of attention scores, in place: s ← exp(scale·s − new maximum).
+/// One step of streaming softmax over a block of attention scores, in place: s ← exp(scale·(s − new maximum)).
 /// Row r ignores columns ≥ limit(r) = min(cols, first_limit + r) when `causal`. Updates maximum[r], sum[r] and writes
-/// correction[r] = exp(old maximum − new maximum), by which earlier results of the row must be scaled.
+/// correction[r] = exp(scale·(old maximum − new maximum)), by which earlier results of the row must be scaled.
 void tavis_softmax_block(float *s, size_t lds, float scale, bool causal, ptrdiff_t first_limit, float *maximum,
                          float *sum, float *correction, size_t rows, size_t cols);
 /// x[r, :] *= factor[r], rows ldx apart.
@@ -83,7 +83,7 @@ float tavis_sum(const float *x, size_t n);
 /// convolution weight; output rows oy0..<oy1; zero padding.
 void tavis_im2col(float *out, const float *in, size_t h, size_t w, size_t c, size_t kh, size_t kw, size_t stride,
                   size_t pad, size_t ow, size_t oy0, size_t oy1);
-/// Depthwise convolution, stride 1, zero padding k/2, odd k; weight is c×k×k; output rows y0..<y1.
+/// Depthwise convolution, stride 1, zero padding k/2, odd k; weight is k×k×c; output rows y0..<y1.
 void tavis_depthwise_conv(float *out, const float *in, const float *weight, const float *bias, size_t h, size_t w,
                           size_t c, size_t k, size_t y0, size_t y1);
 /// 2×2 maxima, stride 2, of an h×w×c image with even h and w; output rows y0..<y1.
@@ -91,9 +91,37 @@ void tavis_max_pool_2x2(float *out, const float *in, size_t w, size_t c, size_t 
 /// Weighted sum of rows: out[x] = Σ_k weight[k] · in[k · stride + x] for x < n.
 void tavis_weighted_rows(float *out, const float *in, size_t stride, const float *weight, size_t taps, size_t n);
 
-// MARK: rotary positions (rope.c)
-
 /// Rotates adjacent pairs: (a, b) → (a·cos − b·sin, a·sin + b·cos); x is rows×cols, tables are rows×cols/2.
 void tavis_rope_rows(float *out, const float *x, const float *cosines, const float *sines, size_t rows, size_t cols);
+
+// MARK: references
+
+// The plain loops that the tests compare the vector variants with.
+void tavis_unary_reference(tavis_unary_op op, float *out, const float *in, size_t n);
+void tavis_binary_reference(tavis_binary_op op, float *out, const float *a, const float *b, size_t n);
+void tavis_bias_act_rows_reference(float *x, size_t ldx, const float *bias, tavis_unary_op act,
+                                   const float *residual, size_t ldr, size_t rows, size_t cols);
+void tavis_layer_norm_rows_reference(float *out, const float *in, const float *weight, const float *bias, float eps,
+                                     size_t rows, size_t cols);
+void tavis_softmax_rows_reference(float *out, const float *in, size_t rows, size_t cols);
+void tavis_softmax_block_reference(float *s, size_t lds, float scale, bool causal, ptrdiff_t first_limit,
+                                   float *maximum, float *sum, float *correction, size_t rows, size_t cols);
+void tavis_depthwise_conv_reference(float *out, const float *in, const float *weight, const float *bias, size_t h,
+                                    size_t w, size_t c, size_t k, size_t y0, size_t y1);
+
+// MARK: references
+
+// The plain loops that the tests compare the vector variants with.
+void tavis_unary_reference(tavis_unary_op op, float *out, const float *in, size_t n);
+void tavis_binary_reference(tavis_binary_op op, float *out, const float *a, const float *b, size_t n);
+void tavis_bias_act_rows_reference(float *x, size_t ldx, const float *bias, tavis_unary_op act,
+                                   const float *residual, size_t ldr, size_t rows, size_t cols);
+void tavis_layer_norm_rows_reference(float *out, const float *in, const float *weight, const float *bias, float eps,
+                                     size_t rows, size_t cols);
+void tavis_softmax_rows_reference(float *out, const float *in, size_t rows, size_t cols);
+void tavis_softmax_block_reference(float *s, size_t lds, float scale, bool causal, ptrdiff_t first_limit,
+                                   float *maximum, float *sum, float *correction, size_t rows, size_t cols);
+void tavis_depthwise_conv_reference(float *out, const float *in, const float *weight, const float *bias, size_t h,
+                                    size_t w, size_t c, size_t k, size_t y0, size_t y1);
 
 #endif

@@ -48,8 +48,9 @@ public func depthwiseConv2d(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil
     let (b, h, w, c) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]), k = weight.shape[3]
     precondition(
         weight.shape == [c, 1, k, k] && k % 2 == 1, "depthwiseConv2d: \(x.shape) with weight \(weight.shape)")
+    let taps = weight.reshaped(c, k * k).permuted(1, 0)
     return .make(x.shape) { out in
-        reading(x, weight) { x, weight in
+        reading(x, taps) { x, weight in
             withOptional(bias, nil) { bias, _ in
                 ThreadPool.shared.run(b * h) { task in
                     let (image, y) = (task / h, task % h)

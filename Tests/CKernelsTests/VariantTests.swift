@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+import Foundation
+import Testing
+
+/// Lengths around the vector widths, and a long one.
+private let sizes = [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 1000]
+private let levels: [tavis_isa] = [TAVIS_ISA_BASELINE, TAVIS_ISA_AVX2, TAVIS_ISA_AVX512]
+
+/// Runs `body` at each instruction set this CPU has; the others are the same source, compiled again.
+private func atEachLevel(_ body: (String) -> Void) {
+    for level in levels {
+        guard tavis_isa_limit(level) == level else {
+            print("skipped: this CPU lacks instruction set level \(level.rawValue)")
+            continue
+        }
+        body("level \(level.rawValue)")
+    }
+    _ = tavis_isa_limit(TAVIS_ISA_AVX512)
+}
+
+private func noise(_ count: Int, scale: Float, seed: UInt64 = 1) -> [Float] {
+    var state = seed
+    return (0..<count).map { _ in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return scale * (Float(state >> 40) / Float(1 << 23) - 1)
+    }
+}
+
+private func worst(_ a: [Float], _ b: [Float]) -> Float {
+    zip(a, b).reduce(0) { top, pair in
+        pair.0 == pair.1
+            ? top
+            : pair.0.isFinite && pair.1.isFinite
+                ? max(top, abs(pair.0 - pair.1) / max(1, abs(pair.1))) : .infinity
+    }
+}
+
+@Suite("each kernel variant equals the plain loop", .serialized)
+struct VariantTests {
+    @Test(
+        "functions of one element",
+        arguments: [TAVIS_COPY, TAVIS_RELU, TAVIS_GELU, TAVIS_SIGMOID, TAVIS_EXP, TAVIS_SQUARE])
+    func unary(op: tavis_unary_op) {
+        atEachLevel { level in
+            for n in sizes {
+                // One element in, so that pointers are unaligned.
+                let x = noise(n + 1, scale: 12)
+                var expected = [Float](repeating: 0, count: n + 1), found = expected
+                x.withUnsafeBufferPointer { x in
+                    tavis_unary_reference(op, &expected, x.baseAddress! + 1, n)
+                    tavis_unary(op, &found, x.baseAddress! + 1, n)
+                }
+                #expect(worst(found, expected) <= 3e-7, "\(level), \(n) elements")
+            }
+        }
+    }
+
+    @Test("the exponential and the sigmoid at the ends of their range")
+    func extremes() {
+        let x: [Float] = [-.infinity, -1000, -88, -87.3, -1e-10, 0, 1e-10, 88, 88.7]
+        atEachLevel { level in
+            var e = [Float](repeating: 0, count: x.count)
+            tavis_unary(TAVIS_EXP, &e, x, x.count)
+            for (value, argument) in zip(e, x) {
+                let expected = argument < -87.3 ? 0 : Foundation.exp(Double(argument))
+                #expect(
+                    abs(Double(value) - expected) <= 5e-7 * max(expected, 1e-30), "\(level): exp(\(argument))"
+                )
+            }
+            var s = [Float](repeating: 0, count: x.count)
+            tavis_unary(TAVIS_SIGMOID, &s, x, x.count)
+            #expect(s[0] == 0 && s[5] == 0.5 && s[8] == 1, "\(level)")
+        }
+    }
+
+    @Test(
+        "functions of two elements",
+        arguments: [TAVIS_ADD, TAVIS_SUB, TAVIS_MUL, TAVIS_DIV, TAVIS_MAX, TAVIS_MIN])
+    func binary(op: tavis_binary_op) {
+        atEachLevel { level in
+            for n in sizes {
+                let a = noise(n, scale: 3), b = noise(n, scale: 3, seed: 2).map { $0 == 0 ? 1 : $0 }
+                var expected = [Float](repeating: 0, count: n), found = expected
+                tavis_binary_reference(op, &expected, a, b, n)
+                tavis_binary(op, &found, a, b, n)
+                #expect(worst(found, expected) <= 1e-7, "\(level), \(n) elements")
+                let scalar = [Float](repeating: 1.7, count: n)
+                tavis_binary_reference(op, &expected, a, scalar, n)
+                tavis_binary_scalar(op, &found, a, 1.7, n)
+                #expect(worst(found, expected) <= 1e-7, "\(level), \(n) elements and a scalar")
+            }
+        }
+    }
+
+    @Test("bias, activation and residual on rows that are further apart than long")
+    func biasActivation() {
+        atEachLevel { level in
+            for cols in sizes where cols > 0 {
+                for act in [TAVIS_COPY, TAVIS_RELU, TAVIS_GELU, TAVIS_SIGMOID] {
+                    for (withBias, withResidual) in [
+                        (true, true), (true, false), (false, true), (false, false),
+                    ] {
+                        let rows = 3, stride = cols + 5
+                        let x = noise(rows * stride, scale: 4), bias = noise(cols, scale: 1, seed: 3)
+                        let residual = noise(rows * stride, scale: 2, seed: 4)
+                        var expected = x, found = x
+                        bias.withUnsafeBufferPointer { bias in
+                            residual.withUnsafeBufferPointer { residual in
+                                let b = withBias ? bias.baseAddress : nil,
+                                    r = withResidual ? residual.baseAddress : nil
+                                tavis_bias_act_rows_reference(
+                                    &expected, stride, b, act, r, stride, rows, cols)
+                                tavis_bias_act_rows(&found, stride, b, act, r, stride, rows, cols)
+                            }
+                        }
+                        #expect(worst(found, expected) <= 6e-7, "\(level), \(cols) columns, \(act)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("layer norm and softmax")
+    func rows() {
+        atEachLevel { level in
+            for cols in sizes where cols > 0 {
+                let x = noise(4 * cols, scale: 5), w = noise(cols, scale: 1, seed: 5),
+                    b = noise(cols, scale: 1, seed: 6)
+                var expected = x, found = x
+                tavis_layer_norm_rows_reference(&expected, x, w, b, 1e-6, 4, cols)
+                tavis_layer_norm_rows(&found, x, w, b, 1e-6, 4, cols)
+                #expect(worst(found, expected) <= 3e-6, "layer norm, \(level), \(cols) columns")
+                var masked = x
+                if cols > 1 { masked[cols - 1] = -.infinity }
+                tavis_softmax_rows_reference(&expected, masked, 4, cols)
+                tavis_softmax_rows(&found, masked, 4, cols)
+                #expect(worst(found, expected) <= 1e-6, "softmax, \(level), \(cols) columns")
+                #expect(cols == 1 || found[cols - 1] == 0)
+            }
+        }
+    }
+
+    @Test("streamed softmax over causal blocks")
+    func softmaxBlocks() {
+        atEachLevel { level in
+            for (cols, causal, limit) in [
+                (1, false, 0), (9, true, 1), (31, true, -2), (64, false, 0), (100, true, 90),
+            ] {
+                let rows = 5, stride = cols + 3
+                let scores = noise(rows * stride, scale: 6)
+                var expected = scores, found = scores
+                var a = (
+                    top: noise(rows, scale: 1), sum: noise(rows, scale: 1).map { abs($0) + 1 },
+                    fix: noise(rows, scale: 1)
+                )
+                var b = a
+                tavis_softmax_block_reference(
+                    &expected, stride, 0.3, causal, limit, &a.top, &a.sum, &a.fix, rows, cols)
+                tavis_softmax_block(&found, stride, 0.3, causal, limit, &b.top, &b.sum, &b.fix, rows, cols)
+                #expect(
+                    worst(found, expected) <= 1e-6 && worst(b.top, a.top) == 0, "\(level), \(cols) columns")
+                #expect(
+                    worst(b.sum, a.sum) <= 2e-6 && worst(b.fix, a.fix) <= 1e-6, "\(level), \(cols) columns")
+            }
+        }
+    }
+
+    @Test("depthwise convolution, also at the borders and with channels that fill no block")
+    func depthwise() {
+        atEachLevel { level in
+            for (h, w, c, k) in [(1, 1, 1, 7), (5, 3, 7, 3), (9, 8, 33, 7), (4, 6, 64, 5)] {
+                let x = noise(h * w * c, scale: 1), weight = noise(k * k * c, scale: 1),
+                    bias = noise(c, scale: 1)
+                var expected = x, found = x
+                tavis_depthwise_conv_reference(&expected, x, weight, bias, h, w, c, k, 0, h)
+                tavis_depthwise_conv(&found, x, weight, bias, h, w, c, k, 0, h)
+                #expect(worst(found, expected) <= 2e-6, "\(level), \(h)×\(w)×\(c), kernel \(k)")
+            }
+        }
+    }
+}
+
+@Suite("matrix products", .serialized)
+struct MatmulTests {
+    @Test(
+        "every library agrees with the plain loops", arguments: [TAVIS_MATMUL_ONEDNN, TAVIS_MATMUL_OPENBLAS])
+    func libraries(provider: tavis_matmul) {
+        let before = tavis_matmul_current()
+        defer { _ = tavis_matmul_select(before) }
+        guard tavis_matmul_select(provider) else {
+            print("skipped: matrix library \(provider.rawValue) is not installed")
+            return
+        }
+        for (m, n, k) in [(1, 1, 1), (3, 5, 7), (6, 64, 33), (17, 31, 9), (65, 48, 80), (0, 3, 3), (2, 3, 0)]
+        {
+            for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+                let lda = (ta ? m : k) + 2, ldb = (tb ? k : n) + 1, ldc = n + 3
+                let a = noise(max(m, k) * lda, scale: 1), b = noise(max(n, k) * ldb, scale: 1, seed: 2)
+                let start = noise(max(1, m * ldc), scale: 1, seed: 3)
+                var expected = start, found = start
+                _ = tavis_matmul_select(TAVIS_MATMUL_REFERENCE)
+                tavis_sgemm(ta, tb, m, n, k, 0.5, a, lda, b, ldb, 1, &expected, ldc)
+                _ = tavis_matmul_select(provider)
+                tavis_sgemm(ta, tb, m, n, k, 0.5, a, lda, b, ldb, 1, &found, ldc)
+                #expect(worst(found, expected) <= 2e-6, "\(m)×\(n)×\(k), transposed \(ta), \(tb)")
+            }
+        }
+    }
+
+    @Test("the library in use names itself, and OpenBLAS does not run its slowest kernels on a newer CPU")
+    func description() {
+        let before = tavis_matmul_current()
+        defer { _ = tavis_matmul_select(before) }
+        #expect(!String(cString: tavis_matmul_description()).isEmpty)
+        guard tavis_matmul_select(TAVIS_MATMUL_OPENBLAS), tavis_isa_current() != TAVIS_ISA_BASELINE else {
+            return
+        }
+        #expect(!String(cString: tavis_matmul_description()).contains("Prescott"))
+    }
+
+    @Test("8-bit products are exact")
+    func int8() {
+        let (m, n, k) = (3, 4, 37)
+        let a = (0..<m * k).map { UInt8(truncatingIfNeeded: $0 &* 7 % 128) }
+        let b = (0..<n * k).map { Int8(truncatingIfNeeded: $0 &* 11 % 127 - 63) }
+        var c = [Int32](repeating: 0, count: m * n)
+        guard tavis_gemm_u8s8s32(m, n, k, a, b, &c) else {
+            print("skipped: the matrix library in use has no 8-bit product")
+            return
+        }
+        for i in 0..<m {
+            for j in 0..<n {
+                #expect(
+                    c[i * n + j] == (0..<k).reduce(0) { $0 + Int32(a[i * k + $1]) * Int32(b[j * k + $1]) })
+            }
+        }
+    }
+}
