@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+public import TensorEngine
+
+/// TAViS: ImageBind and SAM 2 coupled through text, for audio-visual segmentation (ICCV 2025).
+///
+/// A frame is segmented in two parts: `audioPrompts` does all work that depends on the sound alone and may serve many
+/// frames; `segment` does the rest. Slots 0 … N−1 are object queries, slot N is everything that sounds; they do not
+/// interact, so any subset can be asked for.
+/// Source: `sam2_train/sam2_video_predictor.py`, `infer`.
+public struct TAViS: Sendable {
+    public let config: TAViSConfig
+    public let imageBind: ImageBind
+    public let sam2: SAM2
+    private let decomposition: QueryDecomposition
+    private let prompt: HybridPrompt
+    private let adapters: AudioPromptGenerator
+    private let down, adapterInput: Linear
+
+    /// - Parameter weights: root of a TAViS checkpoint: SAM 2 keys, `imagebind.`, and the added ones.
+    public init(_ weights: Weights, _ config: TAViSConfig) throws {
+        let audioDim = config.imageBind.audio.dim, textDim = config.imageBind.text.dim
+        self.config = config
+        imageBind = try ImageBind(weights["imagebind"], config.imageBind)
+        sam2 = try SAM2(weights, config.sam2)
+        decomposition = try QueryDecomposition(weights, dim: audioDim, queries: config.queries)
+        prompt = try HybridPrompt(
+            weights, audioDim: audioDim, textDim: textDim, tokens: config.pseudoTextTokens,
+            dim: config.sam2.hiddenDim)
+        adapters = try AudioPromptGenerator(
+            weights["image_encoder"]["prompt_generator"], audioDim: config.adapterDim,
+            hidden: config.adapterHidden,
+            widths: config.sam2.trunk.blocks.map(\.inputs))
+        down = try Linear(weights["down"], config.imageBind.vision.dim, config.sam2.hiddenDim)
+        adapterInput = try Linear(weights["mlp_audio"], audioDim, config.adapterDim)
+    }
+
+    /// Keys of a published checkpoint that have no effect, so that nothing is built from them.
+    public static func isUnused(_ key: String) -> Bool {
+        let dead = [
+            "no_mask_embed.", "text_prompt_all.", "query_fea_H.", "query_embed_H.", "transformer_CA.",
+            "CEloss.",
+            "transformer_cross_attention_layers_H.", "sam_mask_decoder.decoder_norm.",
+            "sam_mask_decoder.audio_score.",
+            "transformer_cross_attention_layers_W.0.", "transformer_cross_attention_layers_W.1.",
+            "transformer_cross_attention_layers_W.2.",
+        ]
+        if dead.contains(where: key.hasPrefix) { return true }
+        if key.hasPrefix("imagebind.") { return ImageBind.isOtherModality(String(key.dropFirst(10))) }
+        // One more adapter branch exists than the trunk has blocks.
+        return key.hasPrefix("image_encoder.prompt_generator.")
+    }
+
+    /// What a window of sound contributes to the frames it is used for.
+    public struct AudioPrompts: Sendable {
+        /// One prompt per slot, `[B, slots, 256]`.
+        public let sparse: Tensor
+        /// One vector per trunk block, `[B, width]`.
+        public let adapters: [Tensor]
+        /// Learnt queries after stage W, `[B, N, 768]`.
+        public let queries: Tensor
+        /// Object tokens after stage A, `[B, N, 768]`: what the classes of slots 0 … N−1 are read from.
+        public let objects: Tensor
+        /// Class token of the whole sound, `[B, 768]`.
+        public let scene: Tensor
+        /// Raw text rows of the objects' pseudo-text, `[B, N, 1024]`.
+        public let pseudoText: Tensor
+    }
+
+    /// - Parameter mel: normalised log-mel of 2 s windows, `[B, 128, 204]`.
+    public func audioPrompts(mel: Tensor) -> AudioPrompts {
+        audioPrompts(tokens: imageBind.audio.trunk(mel))
+    }
+
+    /// - Parameter tokens: audio trunk output, class token first, `[B, 229, 768]`.
+    public func audioPrompts(tokens: Tensor) -> AudioPrompts {
+        let b = tokens.shape[0], d = tokens.shape[2]
+        let scene = tokens.sliced(axis: 1, 0..<1).reshaped(b, d)
+        let audio = tokens.sliced(axis: 1, 1..<tokens.shape[1])
+        let (queries, objects) = decomposition(audio: audio, token: scene, pairing: config.audioPairing)
+        let (sparse, pseudoText) = prompt(
+            queries: queries, objects: objects, token: scene, position: config.pseudoTextPosition
+        ) { imageBind.text.trunk($0, select: $1) }
+        // The mean of a linear map is the map of the mean.
+        let vectors = adapters(adapterInput(audio.mean(axis: 1)))
+        return AudioPrompts(
+            sparse: sparse, adapters: vectors, queries: queries, objects: objects, scene: scene,
+            pseudoText: pseudoText)
+    }
+
+    /// The dense prompt of a frame, added to every position of its features.
+    ///
+    /// - Parameter image: 0 … 1, no mean or deviation removed, `[B, 112, 112, 3]`.
+    /// - Returns: `[B, 256]`
+    public func densePrompt(image: Tensor) -> Tensor {
+        let token = imageBind.vision.trunk(image, firstTokenOnly: true)
+        return down(token.reshaped(token.shape[0], -1))
+    }
+
+    /// The slots' masks on one frame.
+    public struct FramePrediction: Sendable {
+        /// Mask logits at a quarter of the input side, `[slots, S/4, S/4]`: of three candidates the best.
+        public let logits: Tensor
+        /// All three candidates, `[slots, 3, S/4, S/4]`.
+        public let candidates: Tensor
+        /// Predicted IoU of the candidates, `[slots, 3]`.
+        public let iou: Tensor
+        /// Decoder tokens of the candidates, `[slots, 3, 256]`.
+        public let tokens: Tensor
+        /// Presence logits, `[slots, 1]`.
+        public let objectScores: Tensor
+        /// Chosen candidate of each slot.
+        public let best: [Int]
+    }
+
+    /// Frame features under the sound's adapters.
+    ///
+    /// - Parameter image: normalised with ImageNet's mean and deviation, `[1, S, S, 3]`.
+    public func features(image: Tensor, prompts: AudioPrompts) -> ImageFeatures {
+        sam2.imageEncoder(image, adapters: prompts.adapters)
+    }
+
+    /// One frame by itself, as in the official test: no memory is read.
+    ///
+    /// - Parameters:
+    ///   - image: normalised with ImageNet's mean and deviation, `[1, S, S, 3]`, S a multiple of 32.
+    ///   - dense: `[1, 256]` of the same frame.
+    ///   - slots: which to decode; all when nil.
+    public func segment(
+        image: Tensor, prompts: AudioPrompts, dense: Tensor, slots: [Int]? = nil
+    ) -> FramePrediction {
+        let features = features(image: image, prompts: prompts)
+        return decode(
+            sam2.withoutMemory(features.embedding), features: features, prompts: prompts, dense: dense,
+            slots: slots)
+    }
+
+    /// - Parameter conditioned: features with or without memory, `[1 or slots, s, s, 256]`.
+    func decode(
+        _ conditioned: Tensor, features: ImageFeatures, prompts: AudioPrompts, dense: Tensor, slots: [Int]?
+    ) -> FramePrediction {
+        let all = prompts.sparse[row: 0]
+        let chosen = slots.map { all.gathered($0) } ?? all
+        let count = chosen.shape[0], c = chosen.shape[1]
+        let decoded = sam2.decode(
+            features, image: conditioned, sparse: chosen.reshaped(count, 1, c),
+            dense: dense.reshaped(1, 1, 1, c))
+        let output = sam2.maskDecoder.select(decoded, multimask: true)
+        let side = output.masks.shape[2]
+        let (candidates, iou) = (output.masks, output.iou)
+        let best = iou.argmax()
+        let logits = candidates.reshaped(count * 3, side, side).gathered(
+            best.enumerated().map { $0 * 3 + $1 })
+        return FramePrediction(
+            logits: logits, candidates: candidates, iou: iou, tokens: output.tokens,
+            objectScores: output.objectScores, best: best)
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TensorEngine
+import TestSupport
+import Testing
+
+@testable import Models
+
+/// The published sizes with name-seeded weights, made once: 5.4 GB.
+private enum LargeTAViS {
+    static let model = Result {
+        try Weights.load(SeededSource(fills: ["sam_mask_decoder.pred_obj_score_head.layers.2.bias": 2])) {
+            try TAViS($0, .large)
+        }
+    }
+}
+
+/// As the loader does: minus ImageNet's mean, over its deviation.
+private func imageNetNormalised(_ image: Tensor) -> Tensor {
+    (image - Tensor(ImageTransforms.mean, shape: [3])) / Tensor(ImageTransforms.deviation, shape: [3])
+}
+
+@Suite("TAViS equals the official code")
+struct TAViSParityTests {
+    @Test("one frame and one window, stage by stage", arguments: Golden.matching("08_tavis_infer_.*"))
+    func inference(golden: Golden) throws {
+        let model = try LargeTAViS.model.get()
+        let pixels = try golden.stored("input.u8").map { $0 / 255 }
+        let plain = Tensor(pixels, shape: [1, 224, 224, 3])
+        let mel = try golden.tensor("input.spec").reshaped(1, 128, 204)
+
+        let trunk = model.imageBind.audio.trunk(mel)
+        try golden.expect(trunk, equals: "ib.audio.trunk#0")
+        let prompts = model.audioPrompts(tokens: trunk)
+        try golden.expect(prompts.scene, equals: "imagebind#0.audio_token")
+        try golden.expect(prompts.queries.permuted(1, 0, 2), equals: "query_W.layer3#0")
+        try golden.expect(prompts.objects, equals: "audio_token.layer3#0")
+        try golden.expect(prompts.sparse.reshaped(1, 1, 6, 256), equals: "aggregate#0")
+        for (block, vector) in prompts.adapters.enumerated() {
+            try golden.expect(vector, equals: "adapter#0.\(block)")
+        }
+
+        let small = resizeBilinear(plain, height: 112, width: 112)
+        let token = model.imageBind.vision.trunk(small, firstTokenOnly: true).reshaped(1, -1)
+        try golden.expect(token, equals: "imagebind#0.vision_token")
+        let dense = model.densePrompt(image: small)
+        try golden.expect(dense, equals: "down#0")
+
+        let image = imageNetNormalised(plain)
+        let features = model.features(image: image, prompts: prompts)
+        try golden.expect(features.embedding.permuted(0, 3, 1, 2), equals: "image_encoder#0.vision_features")
+        try golden.expect(features.s0.permuted(0, 3, 1, 2), equals: "mask_decoder#0.in_high_res_features.0")
+        try golden.expect(features.s1.permuted(0, 3, 1, 2), equals: "mask_decoder#0.in_high_res_features.1")
+
+        let frame = model.segment(image: image, prompts: prompts, dense: dense)
+        try golden.expect(frame.candidates, equals: "mask_decoder#0.0")
+        try golden.expect(frame.iou, equals: "mask_decoder#0.1")
+        try golden.expect(frame.tokens, equals: "mask_decoder#0.2")
+        try golden.expect(frame.objectScores, equals: "mask_decoder#0.3")
+        let scene = resizeBilinear(frame.logits[rows: 5..<6].reshaped(1, 56, 56, 1), height: 224, width: 224)
+        try golden.expect(scene.reshaped(1, 1, 224, 224), equals: "pred_mask")
+    }
+
+    @Test("a slot decoded alone equals the slot among six", arguments: Golden.matching("08_tavis_infer_0"))
+    func slotsAreIndependent(golden: Golden) throws {
+        let model = try LargeTAViS.model.get()
+        let plain = Tensor(try golden.stored("input.u8").map { $0 / 255 }, shape: [1, 224, 224, 3])
+        let prompts = model.audioPrompts(mel: try golden.tensor("input.spec").reshaped(1, 128, 204))
+        let dense = model.densePrompt(image: resizeBilinear(plain, height: 112, width: 112))
+        let image = imageNetNormalised(plain)
+        let all = model.segment(image: image, prompts: prompts, dense: dense)
+        let alone = model.segment(image: image, prompts: prompts, dense: dense, slots: [5])
+        expectClose(alone.logits.values, all.logits[rows: 5..<6].values, "scene slot")
+    }
+}
