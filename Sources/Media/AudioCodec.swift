@@ -62,8 +62,9 @@ struct AudioCodec: Sendable {
         "mpeg1-3": AudioCodec("MP3", "mpegaudioparse", [.mp4, .mkv]),
         "mpeg1-2": AudioCodec("MP2", "mpegaudioparse", []),
         "mpeg1-1": AudioCodec("MP1", "mpegaudioparse", [.mkv]),
-        "audio/x-opus": AudioCodec("Opus", "opusparse", [.mp4, .mkv, .webm]),
-        "audio/x-vorbis": AudioCodec("Vorbis", "vorbisparse", [.mkv, .webm]),
+        "audio/x-opus": AudioCodec("Opus", "opusparse", [.mkv, .webm]),
+        // vorbisparse keeps packets back until it sees an Ogg page end, which other containers do not have.
+        "audio/x-vorbis": AudioCodec("Vorbis", nil, [.mkv, .webm]),
         "audio/x-flac": AudioCodec("FLAC", "flacparse", [.mkv]),
         "audio/x-ac3": AudioCodec("AC-3", "ac3parse", [.mp4, .mkv]),
         "audio/x-eac3": AudioCodec("E-AC-3", "ac3parse", [.mkv]),

@@ -41,7 +41,8 @@ package final class MediaWriter {
 
     /// What is done with the input's audio.
     package let audio: AudioHandling
-    /// Size in the file: H.264 is padded to even numbers, by repeating the last column and row.
+    /// Size in the file: at least 16, which muxers ask for, and even for H.264. The last
+    /// column and row are repeated up to it.
     package let codedWidth: Int
     package let codedHeight: Int
 
@@ -55,8 +56,8 @@ package final class MediaWriter {
     private let packets: PacketSource?
     private let audioShift: MediaTime
     private let stallTimeout: MediaTime
-    private var videoEnd = MediaTime.zero
     private var audioEnd = MediaTime.zero
+    private var audioHasEnded = false
     private var frameCount = 0
     private var isOpen = true
 
@@ -78,17 +79,20 @@ package final class MediaWriter {
         packets = try Self.packets(of: input, container, stallTimeout)
         audio = packets?.handling ?? .none
         (codedWidth, codedHeight) =
-            container == .webm
-            ? (video.width, video.height) : ((video.width + 1) / 2 * 2, (video.height + 1) / 2 * 2)
+            (Self.codedSize(video.width, container), Self.codedSize(video.height, container))
         // mp4 hides what lies before zero by an edit list; the others cannot, and go without.
         audioShift = container == .mp4 ? packets?.priming ?? .zero : .zero
         let branch = packets.map {
-            "\nappsrc name=audio_out format=time max-bytes=0 ! queue ! \($0.chain) ! mux."
+            "\nappsrc name=audio_out format=time max-bytes=0 ! queue \($0.chain) ! mux.audio_0"
         }
         pipeline = try Pipeline(text: container.pipeline.text + (branch ?? ""))
         videoOut = try pipeline.element("video_out")
         audioOut = packets == nil ? nil : try pipeline.element("audio_out")
         try start()
+    }
+
+    private static func codedSize(_ size: Int, _ container: OutputContainer) -> Int {
+        max(16, container == .webm ? size : (size + 1) / 2 * 2)
     }
 
     private static func packets(
@@ -104,7 +108,9 @@ package final class MediaWriter {
         if container == .mp4 {
             _ = tavis_set_pad_int64(try pipeline.element("mux").raw, "video_0", "trak-timescale", timescale)
         }
-        let rate = settings.frameRate ?? .init(0, 1)
+        // x264enc writes the rate into the stream, and for "not known" a tick of a nanosecond, which others
+        // take for the length of a frame.
+        let rate = settings.frameRate ?? (container == .webm ? .init(0, 1) : .init(30, 1))
         let aspect = settings.pixelAspectRatio
         let text =
             "video/x-raw, format=RGB, width=\(codedWidth), height=\(codedHeight), "
@@ -143,14 +149,14 @@ package final class MediaWriter {
         try waitForRoom { tavis_app_src_level_buffers(self.videoOut.raw) < Self.videoQueueFrames }
         try push(try buffer(of: frame), to: videoOut)
         frameCount += 1
-        videoEnd = max(videoEnd, frame.pts + (frame.duration ?? .zero))
         try pumpAudio(until: frame.pts + Self.audioLead)
     }
 
     /// Pushes the packets that begin before `time`, and always one more: the muxer waits for it.
     private func pumpAudio(until time: MediaTime) throws(MediaError) {
         guard let packets, let audioOut else { return }
-        while audioEnd <= time, let packet = try packets.next(shift: audioShift) {
+        while audioEnd <= time, !audioHasEnded {
+            guard let packet = try packets.next(shift: audioShift) else { return endAudio() }
             audioEnd = max(packet.end, packet.pts)
             try push(packet.buffer, to: audioOut)
         }
@@ -159,10 +165,17 @@ package final class MediaWriter {
     /// All the audio there is, once the frames have ended.
     private func pumpRemainingAudio() throws(MediaError) {
         guard let packets, let audioOut else { return }
-        while let packet = try packets.next(shift: audioShift) {
+        while !audioHasEnded, let packet = try packets.next(shift: audioShift) {
             try push(packet.buffer, to: audioOut)
             try waitForRoom { tavis_app_src_level_bytes(audioOut.raw) < Self.audioQueueBytes }
         }
+    }
+
+    /// Tells the muxer not to wait for audio any more.
+    private func endAudio() {
+        guard let audioOut, !audioHasEnded else { return }
+        audioHasEnded = true
+        _ = tavis_app_src_end(audioOut.raw)
     }
 
     private func push(_ buffer: UnsafeMutablePointer<GstBuffer>, to element: Element) throws(MediaError) {
@@ -233,7 +246,7 @@ package final class MediaWriter {
         guard frameCount > 0 else { throw MediaError(.noFrames, path, "not written: there were no frames") }
         _ = tavis_app_src_end(videoOut.raw)
         if withAllAudio { try pumpRemainingAudio() }
-        if let audioOut { _ = tavis_app_src_end(audioOut.raw) }
+        endAudio()
         try waitForEnd()
         try pipeline.setState(.null)
         if audioShift > .zero { try MP4File.skipAudioPriming(file.path, priming: audioShift) }

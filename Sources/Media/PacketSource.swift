@@ -50,12 +50,12 @@ final class PacketSource {
         limit = range.duration
         let isCopy: Bool
         if let codec, codec.containers.contains(container) {
-            (handling, chain) = (.copied(codec: codec.name), codec.parser ?? "identity")
+            (handling, chain) = (.copied(codec: codec.name), codec.parser.map { "! \($0)" } ?? "")
             (track, first, isCopy) = (packets, packet, true)
         } else {
             let encoder = container.encoder
             handling = .encoded(from: codec?.name ?? "another coding", to: encoder.codec)
-            chain = encoder.chain
+            chain = "! \(encoder.chain)"
             let decoded = try open(.fileInAudio, "audio_in")
             guard let block = try Self.firstUseful(decoded) else { return nil }
             (track, first, isCopy) = (decoded, block, false)

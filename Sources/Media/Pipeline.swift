@@ -31,7 +31,7 @@ package final class Pipeline: @unchecked Sendable {
         let context = gst_parse_context_new()
         defer { gst_parse_context_free(context) }
         // A pipeline can come back together with an error: the error decides.
-        let parsed = gst_parse_launch_full(text, context, GST_PARSE_FLAG_FATAL_ERRORS, &failure)
+        let parsed = gst_parse_launch_full(text, context, GST_PARSE_FLAG_NONE, &failure)
         if failure != nil {
             if let parsed { gst_object_unref(parsed) }
             throw Self.parseError(&failure, missing: Self.missingElements(context))

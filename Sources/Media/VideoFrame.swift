@@ -27,6 +27,7 @@ struct VideoTrack: Sendable {
     private let track: DecodeTrack
     private let frameRate: MediaInfo.Fraction?
     private var expected = MediaTime.zero
+    private var ahead: VideoFrame?
     private var count = 0
 
     init(_ track: DecodeTrack, frameRate: MediaInfo.Fraction?) {
@@ -34,17 +35,31 @@ struct VideoTrack: Sendable {
         self.frameRate = frameRate
     }
 
+    /// The next frame, with its duration from the frame after it: parsers that guess one from the nominal rate
+    /// are wrong where the rate varies.
     mutating func next() throws(MediaError) -> VideoFrame? {
-        guard let sample = try track.nextSample() else {
+        if count == 0 { ahead = try decode() }
+        guard var frame = ahead else {
             if count == 0 { throw MediaError(.noFrames, track.source.name, "has no video frames") }
+            return nil
+        }
+        count += 1
+        ahead = try decode()
+        if let ahead, ahead.pts > frame.pts { frame.duration = ahead.pts - frame.pts }
+        return frame
+    }
+
+    private mutating func decode() throws(MediaError) -> VideoFrame? {
+        guard let sample = try track.nextSample() else {
             return nil
         }
         var frame = try sample.videoFrame(about: track.source.name)
         // Raw streams and some AVI files carry no times: count on at the nominal rate.
         frame.pts = sample.runningTime ?? expected
-        frame.duration = sample.duration ?? frameRate.map { .seconds(1 / $0.value) }
+        frame.duration =
+            sample.duration.flatMap { $0 > .milliseconds(1) ? $0 : nil }
+            ?? frameRate.map { .seconds(1 / $0.value) }
         expected = frame.pts + (frame.duration ?? .milliseconds(40))
-        count += 1
         return frame
     }
 }

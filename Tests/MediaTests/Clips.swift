@@ -11,7 +11,11 @@ final class Scratch: Sendable {
         path = NSTemporaryDirectory() + "/tavis-media-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    deinit {
+        if ProcessInfo.processInfo.environment["KEEP"] == nil {
+            try? FileManager.default.removeItem(atPath: path)
+        }
+    }
 
     func file(_ name: String) -> String { "\(path)/\(name)" }
     var contents: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] }
