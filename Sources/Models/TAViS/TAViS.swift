@@ -8,7 +8,7 @@ public import TensorEngine
 /// interact, so any subset can be asked for.
 /// Source: `sam2_train/sam2_video_predictor.py`, `infer`.
 public struct TAViS: Sendable {
-    public let config: TAViSConfig
+    public internal(set) var config: TAViSConfig
     public let imageBind: ImageBind
     public let sam2: SAM2
     private let decomposition: QueryDecomposition

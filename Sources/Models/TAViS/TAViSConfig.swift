@@ -45,6 +45,8 @@ public struct TAViSConfig: Codable, Sendable, Equatable {
 
     public init(sam2: SAM2Config, imageBind: ImageBindConfig) {
         self.sam2 = sam2
+        // Every frame counts as prompted, and the released builder makes prompted masks binary.
+        self.sam2.binarizesMaskFromPointsForMemory = true
         self.imageBind = imageBind
     }
 
