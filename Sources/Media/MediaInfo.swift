@@ -34,6 +34,8 @@ package struct MediaInfo: Sendable {
 
     package var video: Video?
     package var audio: Audio?
+    /// What is missing, when there is audio but nothing installed that decodes it. It can still be copied.
+    package var undecodableAudio: String?
     /// Of the longest track.
     package var duration: MediaTime?
     package var isSeekable: Bool
@@ -74,17 +76,9 @@ package struct MediaInfo: Sendable {
     private static func judge(
         _ found: OpaquePointer, _ source: MediaSource, _ code: MediaError.Code?, _ message: String?
     ) throws(MediaError) {
-        let hasStreams = MediaInfo(found).video != nil
         switch gst_discoverer_info_get_result(found) {
         case GST_DISCOVERER_OK: return
-        // One stream of several cannot be decoded: the others may do. The reader tells if not.
-        case GST_DISCOVERER_MISSING_PLUGINS where hasStreams && missing(found).isEmpty: return
-        case GST_DISCOVERER_MISSING_PLUGINS:
-            let what = missing(found).joined(separator: ", ")
-            if what.isEmpty || what.contains("text/") {
-                throw MediaError(.notMedia, source.name, "not a media file", debug: message)
-            }
-            throw MediaError(.missingPlugin, source.name, "nothing installed handles this: \(what)")
+        case GST_DISCOVERER_MISSING_PLUGINS: try judgeMissing(found, source, message)
         case GST_DISCOVERER_TIMEOUT:
             throw MediaError(.stalled, source.name, "opening it took too long")
         default:
@@ -96,15 +90,30 @@ package struct MediaInfo: Sendable {
         }
     }
 
-    private static func missing(_ found: OpaquePointer) -> [String] {
+    /// Pictures that can be shown are enough; anything else that nothing can decode is an error.
+    private static func judgeMissing(
+        _ found: OpaquePointer, _ source: MediaSource, _ message: String?
+    ) throws(MediaError) {
+        let missing = missing(found)
+        let holdsPictures = MediaInfo(found).video != nil
+        if holdsPictures, !missing.contains(where: { $0.caps.contains("video/") }) { return }
+        if missing.isEmpty || missing.contains(where: { $0.caps.contains("text/") }) {
+            throw MediaError(.notMedia, source.name, "not a media file", debug: message)
+        }
+        let what = missing.map(\.description).joined(separator: ", ")
+        throw MediaError(.missingPlugin, source.name, "nothing installed handles this: \(what)")
+    }
+
+    /// What would be needed but is not installed, as people and as GStreamer call it.
+    private static func missing(_ found: OpaquePointer) -> [(description: String, caps: String)] {
         guard let details = gst_discoverer_info_get_missing_elements_installer_details(found) else {
             return []
         }
-        var result: [String] = []
+        var result: [(String, String)] = []
         // Each is `gstreamer|1.0|program|description|detail`.
         while let detail = details[result.count] {
-            let parts = String(cString: detail).split(separator: "|")
-            result.append(parts.count > 3 ? String(parts[3]) : String(cString: detail))
+            let parts = String(cString: detail).split(separator: "|").map(String.init)
+            result.append(parts.count > 4 ? (parts[3], parts[4]) : (String(cString: detail), ""))
         }
         return result
     }
@@ -117,6 +126,10 @@ package struct MediaInfo: Sendable {
         isSeekable = gst_discoverer_info_get_seekable(found) != 0
         video = Self.first(gst_discoverer_info_get_video_streams(found)) { Video($0) }
         audio = Self.first(gst_discoverer_info_get_audio_streams(found)) { Audio($0) }
+        if gst_discoverer_info_get_result(found) == GST_DISCOVERER_MISSING_PLUGINS {
+            undecodableAudio = Self.missing(found).first { $0.caps.contains("audio/") }?.description
+            if undecodableAudio != nil { audio = nil }
+        }
     }
 
     private static func first<T>(_ list: UnsafeMutablePointer<GList>?, _ make: (OpaquePointer) -> T?) -> T? {

@@ -36,7 +36,7 @@ package final class MediaReader: Sendable {
     private let audio: Mutex<AudioTrack?>
     private let isCancelled: CancelFlag
 
-    /// Opens `input`, a path or an address, and waits until its first frame can be read.
+    /// Opens `input`, a path or an address, looks at what it holds and starts decoding.
     ///
     /// - Throws: `MediaError`; `.noVideo` when there is only sound.
     package init(_ input: String, options: Options = Options()) throws(MediaError) {

@@ -98,8 +98,12 @@ package final class MediaWriter {
     private static func packets(
         of input: MediaReader?, _ container: OutputContainer, _ stallTimeout: MediaTime
     ) throws(MediaError) -> PacketSource? {
-        guard let input, input.info.hasAudio else { return nil }
+        guard let input else { return nil }
         let range = DecodeRange(start: input.options.start, duration: input.options.duration)
+        if input.info.undecodableAudio != nil {
+            return try? PacketSource(input.source, range, into: container, stallTimeout: stallTimeout)
+        }
+        guard input.info.hasAudio else { return nil }
         return try PacketSource(input.source, range, into: container, stallTimeout: stallTimeout)
     }
 

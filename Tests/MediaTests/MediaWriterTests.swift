@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CGStreamer
 import Foundation
 import Testing
 
@@ -131,6 +132,30 @@ import Testing
         #expect(reader.info.audio?.channels == format.1)
         let seconds = try reader.allAudio().reduce(0) { $0 + $1.duration.seconds }
         #expect(abs(seconds - Double(format.0 / 512 * 1024) / Double(format.0)) < 0.2)
+    }
+
+    @Test("audio that nothing here decodes is copied all the same, and reading says what is missing")
+    func undecodable() throws {
+        let scratch = try Scratch()
+        let clip = try scratch.make(
+            "in.mkv",
+            """
+            videotestsrc num-buffers=20 ! video/x-raw, width=64, height=48, framerate=10/1 ! vp8enc ! queue ! mux.
+            audiotestsrc num-buffers=94 ! audio/x-raw, rate=48000, channels=2 ! avenc_ac3 ! queue ! mux.
+            matroskamux name=mux ! filesink name=out
+            """)
+        // No other test has AC-3, so hiding its decoders disturbs none.
+        for decoder in ["avdec_ac3", "avdec_ac3_fixed", "a52dec"] {
+            guard let factory = gst_element_factory_find(decoder) else { continue }
+            gst_plugin_feature_set_rank(factory, 0)
+            gst_object_unref(UnsafeMutableRawPointer(factory))
+        }
+        let reader = try MediaReader(clip)
+        #expect(!reader.info.hasAudio)
+        #expect(reader.info.undecodableAudio?.contains("AC-3") == true)
+        #expect(try copy(clip, to: scratch.file("o.mkv")) == .copied(codec: "AC-3"))
+        #expect(try MediaReader(scratch.file("o.mkv")).info.undecodableAudio != nil)
+        #expect(try copy(clip, to: scratch.file("o.webm")) == .none)
     }
 
     @Test("audio longer or shorter than the video goes over whole", arguments: [3, 400])
