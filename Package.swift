@@ -17,9 +17,10 @@ let package = Package(
             name: "CGStreamer", pkgConfig: "gstreamer-app-1.0 gstreamer-video-1.0 gstreamer-audio-1.0 gstreamer-pbutils-1.0",
             providers: [.apt(["libgstreamer1.0-dev", "libgstreamer-plugins-base1.0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CKernels", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("dl")]),
         .target(name: "TensorEngine", dependencies: ["CKernels"]),
-        .target(name: "Models", dependencies: ["TensorEngine"]),
+        .target(name: "Models", dependencies: ["TensorEngine", "CZlib"]),
         .target(
             name: "Media", dependencies: ["CGStreamer", "CPNG"], resources: [.embedInCode("Pipelines")]),
         .target(
