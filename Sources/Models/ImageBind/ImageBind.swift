@@ -15,9 +15,15 @@ public struct ImageBind: Sendable {
     }
 
     /// Keys of a full checkpoint that belong to the depth, thermal and motion towers, or that hold a constant.
+    ///
+    /// Inside TAViS the keys have a prefix, which does not matter here.
     public static func isOtherModality(_ key: String) -> Bool {
         let parts = key.split(separator: ".")
-        return parts.count > 1 && ["depth", "thermal", "imu"].contains(parts[1])
-            || key == "modality_preprocessors.text.mask"
+        guard let group = parts.firstIndex(where: { $0.hasPrefix("modality_") }), group + 1 < parts.count
+        else {
+            return false
+        }
+        return ["depth", "thermal", "imu"].contains(parts[group + 1])
+            || key.hasSuffix("modality_preprocessors.text.mask")
     }
 }

@@ -6,6 +6,9 @@ public import TensorEngine
 /// Source: `imagebind/models/multimodal_preprocessors.py`, `TextPreprocessor`; `helpers.py`,
 /// `SelectEOSAndProject`.
 public struct TextTower: Sendable {
+    /// Texts of one pass; bounds the memory that long class lists take.
+    private static let batch = 64
+
     private let table, positions: Tensor
     let blocks: [TransformerBlock]
     private let headNorm: LayerNorm
@@ -72,14 +75,16 @@ public struct TextTower: Sendable {
         let ends = ids.map { row in
             row.indices.max { row[$0] < row[$1] || (row[$0] == row[$1] && $0 > $1) } ?? 0
         }
+        guard !ids.isEmpty else { return (Tensor([0, headWeight.shape[0]]), Tensor([0, config.dim])) }
         var rows = [Tensor?](repeating: nil, count: ids.count)
-        for (end, members) in Dictionary(grouping: ids.indices, by: { ends[$0] }).sorted(by: {
-            $0.key < $1.key
-        }) {
-            let found = trunk(
-                embed(members.map { Array(ids[$0][...end]) }),
-                select: Array(repeating: end, count: members.count))
-            for (i, member) in members.enumerated() { rows[member] = found[rows: i..<i + 1] }
+        for (end, members) in Dictionary(grouping: ids.indices, by: { ends[$0] }) {
+            for start in stride(from: 0, to: members.count, by: Self.batch) {
+                let group = members[start..<min(members.count, start + Self.batch)]
+                let found = trunk(
+                    embed(group.map { Array(ids[$0][...end]) }),
+                    select: Array(repeating: end, count: group.count))
+                for (i, member) in group.enumerated() { rows[member] = found[rows: i..<i + 1] }
+            }
         }
         let all = concat(rows.compactMap(\.self))
         return (head(all), all)

@@ -65,15 +65,19 @@ struct ImageBindParityTests {
     @Test("text tower", arguments: Golden.matching("0[67]_.*imagebind.*_text"))
     func text(golden: Golden) throws {
         let tower = try Weights.load(SeededSource()) { try TextTower($0, .of(golden)) }
-        let count = try golden.entry("tokens").shape[0]
-        let rows = try Golden("06_imagebind_preprocess").stored("tokens").map { Int($0) }
-        let ids = (0..<count).map { Array(rows[$0 * 77..<($0 + 1) * 77]) }
+        let ids =
+            try golden.isTiny ? Self.shortTexts : Golden("06_imagebind_preprocess").tensor("tokens").idRows
         try golden.expectStates(from: tower.tokens(tower.embed(ids)), normed: nil, tower.blocks, causal: true)
         try golden.expect(tower.states(tower.embed(ids)), equals: "trunk")
         let encoded = tower.encode(ids)
         try golden.expect(tower.projected(encoded.rows), equals: "head")
         try golden.expect(encoded.embedding, equals: "embedding")
     }
+
+    /// "A dog.", "A car", "A bird".
+    private static let shortTexts = [
+        [49406, 320, 1929, 269, 49407], [49406, 320, 1615, 49407], [49406, 320, 3329, 49407],
+    ].map { $0 + Array(repeating: 0, count: 77 - $0.count) }
 
     private func pictures() throws -> Tensor {
         let golden = try Golden("06_imagebind_preprocess")
