@@ -27,6 +27,8 @@ struct FrameOutput: Sendable {
 struct MemoryBank: Sendable {
     private(set) var conditioning: [(frame: Int, output: FrameOutput)] = []
     var tracked: [Int: FrameOutput] = [:]
+    /// Whether conditioning frames were forgotten: then those left are a selection, read in a selection's order.
+    private var isSelection = false
 
     var bytes: Int {
         conditioning.reduce(0) { $0 + $1.output.bytes } + tracked.values.reduce(0) { $0 + $1.bytes }
@@ -105,7 +107,7 @@ struct MemoryBank: Sendable {
 
     /// The conditioning frames next before and after `frame`, then the nearest others.
     private func selectClosest(to frame: Int, limit: Int?) -> (selected: Frames, unselected: Frames) {
-        guard let limit, conditioning.count > limit else { return (conditioning, []) }
+        guard let limit, isSelection || conditioning.count > limit else { return (conditioning, []) }
         var order: [Int] = []
         if let before = conditioning.map(\.frame).filter({ $0 < frame }).max() { order.append(before) }
         if let after = conditioning.map(\.frame).filter({ $0 >= frame }).min() { order.append(after) }
@@ -142,7 +144,10 @@ struct MemoryBank: Sendable {
             let frame = conditioning[index].frame
             if kept.contains(frame) {
                 if frame < earliest { conditioning[index].output.masks = nil }
-            } else if frame >= oldestPointer || isMemory(frame) {
+                continue
+            }
+            isSelection = true
+            if frame >= oldestPointer || isMemory(frame) {
                 // Still among the last frames: remembered as one of them.
                 let output = conditioning.remove(at: index).output
                 tracked[frame] = output
