@@ -39,13 +39,14 @@ struct MemoryTests {
         let counts = name.split(separator: "_").compactMap { Int($0.prefix { $0.isNumber }) }
         let pointerTokens = counts.count > 1 ? counts[1] : 0, tokens = counts[0] * e * e + pointerTokens
         func input(_ part: String, _ count: Int, _ dim: Int) -> Tensor {
-            seeded("input.\(name).\(part)", [count, 2, dim], scale: 1).permuted(1, 0, 2)
+            seeded("input.\(part)", [count, 2, dim], scale: 1).permuted(1, 0, 2)
         }
         let result = model.memoryAttention(
             input("curr", e * e, C).reshaped(2, e, e, C),
             positions: input("curr_pos", e * e, C).reshaped(2, e, e, C),
             memory: MemoryTokens(
-                values: input("memory", tokens, Cm), positions: input("memory_pos", tokens, Cm),
+                values: input("\(name).memory", tokens, Cm),
+                positions: input("\(name).memory_pos", tokens, Cm),
                 pointerTokens: pointerTokens)
         ) { part, value in
             guard golden.golden.has("\(name).\(part)") else { return }
