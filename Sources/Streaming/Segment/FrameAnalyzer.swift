@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Media
+package import TensorEngine
+
+/// One sounding object on one frame.
+package struct SoundingObject: Sendable, Equatable {
+    package var id: Int
+    package var classIndex: Int
+    package var className: String
+    /// Probability of the class, averaged over the last windows.
+    package var score: Float
+    /// Smallest box around its pixels.
+    package var box: Box
+    package var area: Int
+}
+
+/// What was found on one frame.
+package struct FrameAnalysis: Sendable {
+    package var number: Int
+    package var time: MediaTime
+    package var width, height: Int
+    package var gate: SoundGate
+    /// Level of the window in dB relative to full scale; nil without sound.
+    package var level: Float?
+    /// End of the frame's window of sound.
+    package var windowEnd: MediaTime
+    /// At most as many as the model has object slots.
+    package var objects: [SoundingObject]
+    /// For each pixel 0, or 1 + index into `objects`. Objects do not overlap: a pixel is that of the largest logit.
+    package var labels: [UInt8]
+    /// Mask logits of all slots, `[slots, h, w]`; nil where the model had no reason to run.
+    package var logits: Tensor?
+}
+
+/// Turns frames with their sound into objects: runs the model, gates, tracks, and brings masks to the frame's size.
+package final class FrameAnalyzer {
+    private let segmenter: any FrameSegmenter
+    private let alwaysRuns: Bool
+    private var tracker: ObjectTracker
+    private var heard: (window: Int, gate: SoundGate, level: Float?, sound: HeardSound?)?
+
+    /// - Parameter alwaysRuns: gives logits even for frames on which nothing can be marked.
+    package init(
+        _ segmenter: any FrameSegmenter, tracker: ObjectTracker = ObjectTracker(), alwaysRuns: Bool = false
+    ) {
+        (self.segmenter, self.tracker, self.alwaysRuns) = (segmenter, tracker, alwaysRuns)
+    }
+
+    package func analyze(_ aligned: AlignedFrame) throws -> FrameAnalysis {
+        let (frame, window) = (aligned.frame, aligned.window)
+        let isNewWindow = heard?.window != window.number
+        if isNewWindow { try hear(window) }
+        var analysis = FrameAnalysis(
+            number: aligned.number, time: frame.pts, width: frame.width, height: frame.height,
+            gate: heard?.gate ?? .absent, level: heard?.level, windowEnd: window.end, objects: [],
+            labels: [], logits: nil)
+        if analysis.gate == .open || alwaysRuns { analysis.logits = try segmenter.segment(frame) }
+        var tracked: [TrackedObject] = []
+        if analysis.gate == .open, let logits = analysis.logits, let sound = heard?.sound {
+            tracked = tracker.follow(Self.observations(logits, sound), isNewWindow: isNewWindow)
+        } else {
+            tracker.rest(isNewWindow: isNewWindow)
+        }
+        draw(tracked, into: &analysis)
+        return analysis
+    }
+
+    private func hear(_ window: AudioWindow) throws {
+        var level: Float?
+        if window.samples.count >= WindowSchedule.shortestSamples { level = decibels(window.samples) }
+        var sound: HeardSound?
+        if alwaysRuns || SoundGate(level: level, scene: nil) == .open {
+            let silence = [Float](repeating: 0, count: WindowSchedule.windowSamples)
+            sound = try segmenter.hear(level == nil ? silence : window.samples)
+        }
+        heard = (window.number, SoundGate(level: level, scene: sound?.scene), level, sound)
+    }
+
+    private static func observations(_ logits: Tensor, _ sound: HeardSound) -> [SlotObservation] {
+        let (height, width) = (logits.shape[1], logits.shape[2])
+        return sound.parts.enumerated().map { slot, part in
+            let mask = logits[row: slot].withValues { Mask(logits: $0, width: width, height: height) }
+            return SlotObservation(mask: mask, probabilities: part.probabilities, token: part.token)
+        }
+    }
+
+    /// Fills in labels and objects; an object without a pixel of its own is left out.
+    private func draw(_ tracked: [TrackedObject], into analysis: inout FrameAnalysis) {
+        guard let logits = analysis.logits, !tracked.isEmpty else {
+            analysis.labels = [UInt8](repeating: 0, count: analysis.width * analysis.height)
+            return
+        }
+        let map = LabelMap(
+            logits: logits.gathered(tracked.map(\.slot)), width: analysis.width, height: analysis.height)
+        analysis.labels = map.labels
+        for (object, extent) in zip(tracked, map.extents) {
+            guard let extent else { continue }
+            analysis.objects.append(
+                SoundingObject(
+                    id: object.id, classIndex: object.classIndex,
+                    className: segmenter.classNames[object.classIndex], score: object.score, box: extent.box,
+                    area: extent.area))
+        }
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import Media
+import Models
+import TensorEngine
+
+/// The two pictures that TAViS takes of a frame. Both are stretched to squares.
+///
+/// Source: `datasets/avsb_dataloader_vggish.py`, `load_image_in_PIL_to_Tensor`.
+package struct FramePreparation: Sendable {
+    package enum Kind: String, Sendable, CaseIterable {
+        /// Straight to the model's size. The default: for frames larger than the model's picture it differs from the
+        /// official way by a grey level here and there, at a fraction of the time.
+        case direct
+        /// To 1024² first and from there to the model's size, rounded to 8 bits each time, as the published
+        /// evaluation does with whatever size it reads.
+        case official
+    }
+
+    private static let officialSide = 1024
+
+    private let kind: Kind
+    private let side: Int
+    private let imageBindSide: Int
+
+    package init(_ kind: Kind, side: Int, imageBindSide: Int) {
+        (self.kind, self.side, self.imageBindSide) = (kind, side, imageBindSide)
+    }
+
+    /// - Returns: for SAM, with ImageNet's mean and deviation removed, `[1, S, S, 3]`; for ImageBind in 0…1,
+    ///   `[1, s, s, 3]`: means over 2×2 pixels of a picture of twice its side.
+    func callAsFunction(_ frame: VideoFrame) -> (sam: Tensor, imageBind: Tensor) {
+        let source = kind == .official ? Self.resized(frame, to: Self.officialSide) : frame
+        let picture = Self.resized(source, to: side)
+        let double = side == 2 * imageBindSide ? picture : Self.resized(source, to: 2 * imageBindSide)
+        return (
+            ImageTransforms.videoFrame(picture.pixels, width: side, height: side, size: side),
+            resizeBilinear(Self.plain(double), height: imageBindSide, width: imageBindSide)
+        )
+    }
+
+    private static func resized(_ frame: VideoFrame, to side: Int) -> VideoFrame {
+        let pixels = pillowResize(
+            frame.pixels, width: frame.width, height: frame.height, toWidth: side, toHeight: side,
+            filter: .bilinear)
+        return VideoFrame(width: side, height: side, pts: frame.pts, duration: frame.duration, pixels: pixels)
+    }
+
+    /// 0…1, `[1, height, width, 3]`
+    private static func plain(_ frame: VideoFrame) -> Tensor {
+        Tensor(shape: [1, frame.height, frame.width, 3]) { out in
+            for (index, level) in frame.pixels.enumerated() { out[index] = Float(level) / 255 }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import Media
+import Streaming
+import Testing
+
+@Suite("Frame analysis")
+struct FrameAnalyzerTests {
+    private let model = SyntheticSegmenter()
+
+    @Test("objects get their pixels at the frame's size and proportions")
+    func sized() throws {
+        let analyzer = FrameAnalyzer(model)
+        _ = try analyzer.analyze(frame(0, window: 0, amplitude: 0.9))
+        let found = try analyzer.analyze(frame(1, window: 1, amplitude: 0.9))
+        #expect(found.gate == .open)
+        #expect(found.objects.map(\.className) == ["loud", "loud"])
+        #expect(found.objects.map(\.id) == [1, 2])
+        // The brighter half is the left one.
+        #expect(found.objects[0].box == Box(x: 0, y: 0, width: 100, height: 90))
+        #expect(found.objects[1].box == Box(x: 100, y: 0, width: 100, height: 90))
+        #expect(found.labels.count { $0 == 1 } == found.objects[0].area)
+        #expect(found.labels.count { $0 == 2 } == found.objects[1].area)
+    }
+
+    @Test("in silence nothing is marked and the model does not run")
+    func silent() throws {
+        let analyzer = FrameAnalyzer(model)
+        for number in 0..<3 {
+            let found = try analyzer.analyze(frame(number, window: number, amplitude: 0))
+            #expect(found.gate == .silent)
+            #expect(found.objects.isEmpty && found.logits == nil)
+            #expect(found.labels.allSatisfy { $0 == 0 })
+        }
+        #expect(model.heard == 0 && model.segmented == 0)
+    }
+
+    @Test("without sound nothing is marked, and logits still come when asked for")
+    func absent() throws {
+        let analyzer = FrameAnalyzer(model, alwaysRuns: true)
+        let found = try analyzer.analyze(frame(0, window: 0, amplitude: nil))
+        #expect(found.gate == .absent)
+        #expect(found.objects.isEmpty)
+        #expect(found.logits?.shape == [6, 56, 56])
+    }
+
+    @Test("work on sound is done once for each window")
+    func latched() throws {
+        let analyzer = FrameAnalyzer(model)
+        for number in 0..<12 { _ = try analyzer.analyze(frame(number, window: number / 4, amplitude: 0.9)) }
+        #expect(model.heard == 3)
+        #expect(model.segmented == 12)
+    }
+
+    @Test("the gate closes at once and objects come back with their ids")
+    func closes() throws {
+        let analyzer = FrameAnalyzer(model)
+        for number in 0..<2 { _ = try analyzer.analyze(frame(number, window: number, amplitude: 0.9)) }
+        #expect(try analyzer.analyze(frame(2, window: 2, amplitude: 0)).objects.isEmpty)
+        #expect(try analyzer.analyze(frame(3, window: 3, amplitude: 0.9)).objects.map(\.id) == [1, 2])
+    }
+
+    @Test("a frame of one pixel is analysed")
+    func onePixel() throws {
+        let analyzer = FrameAnalyzer(model)
+        for number in 0..<2 {
+            let found = try analyzer.analyze(
+                frame(number, window: number, amplitude: 0.9, width: 1, height: 1))
+            #expect(found.labels.count == 1)
+        }
+    }
+
+    private func frame(
+        _ number: Int, window: Int, amplitude: Float?, width: Int = 200, height: Int = 90
+    ) -> AlignedFrame {
+        let pixels = (0..<width * height).flatMap { index in
+            [UInt8](repeating: index % width < width / 2 ? 200 : 50, count: 3)
+        }
+        let samples = amplitude.map { [Float](repeating: $0, count: 32_000) } ?? []
+        return AlignedFrame(
+            number: number,
+            frame: VideoFrame(
+                width: width, height: height, pts: .milliseconds(Int64(number) * 40), duration: nil,
+                pixels: pixels),
+            window: AudioWindow(number: window, samples: samples, end: .milliseconds(Int64(number) * 40)))
+    }
+}

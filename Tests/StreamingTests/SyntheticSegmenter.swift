@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import Media
+import Streaming
+import TensorEngine
+
+/// Stands in for the model: slot 0 marks the brighter half of a frame, slot 1 the darker one. Class 1 is heard above
+/// an amplitude of 0.5, class 2 below; zeros are background.
+final class SyntheticSegmenter: FrameSegmenter {
+    let classNames = ["background", "loud", "quiet"]
+    private(set) var heard = 0
+    private(set) var segmented = 0
+    static let side = 56
+
+    func hear(_ samples: [Float]) -> HeardSound {
+        heard += 1
+        let peak = samples.map { abs($0) }.max() ?? 0
+        let best = peak == 0 ? 0 : peak > 0.5 ? 1 : 2
+        var probabilities = [Float](repeating: 0.05, count: 3)
+        probabilities[best] = 0.9
+        let parts = (0..<5).map { slot in
+            var token = [Float](repeating: 0, count: 5)
+            token[slot] = 1
+            return HeardSound.Part(probabilities: slot < 2 ? probabilities : [0.9, 0.05, 0.05], token: token)
+        }
+        return HeardSound(parts: parts, scene: probabilities)
+    }
+
+    func segment(_ frame: VideoFrame) -> Tensor {
+        segmented += 1
+        let side = Self.side
+        return Tensor(shape: [6, side, side]) { out in
+            out.update(repeating: -1)
+            for y in 0..<side {
+                for x in 0..<side {
+                    let at = (y * frame.height / side) * frame.width + x * frame.width / side
+                    let value = Float(frame.pixels[3 * at]) / 128 - 1
+                    out[y * side + x] = value
+                    out[side * side + y * side + x] = -value
+                    out[5 * side * side + y * side + x] = value
+                }
+            }
+        }
+    }
+}
