@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import TensorEngine
+
+/// One safetensors file per frame: `logits`, float32 `[slots, h, w]`, the scene last; number and time of the frame
+/// as metadata.
+struct LogitsFolder {
+    private let path: String
+
+    init(path: String) throws {
+        try makeFolder(path)
+        self.path = path
+    }
+
+    func write(_ analysis: FrameAnalysis) throws {
+        guard let logits = analysis.logits else { return }
+        try SafetensorsWriter.write(
+            path: framePath(path, analysis.number, "safetensors"),
+            tensors: [("logits", logits.shape, logits.values)],
+            metadata: [
+                "frame": "\(analysis.number)", "pts": "\(analysis.time.seconds)",
+                "pts_ns": "\(analysis.time.nanoseconds)", "gate": analysis.gate.rawValue,
+            ])
+    }
+}
