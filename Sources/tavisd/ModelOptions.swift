@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import Models
+import Streaming
+
+/// Which model, and how it is used.
+struct ModelOptions: ParsableArguments {
+    enum Variant: String, ExpressibleByArgument, CaseIterable {
+        case tiny, small
+        case basePlus = "base+"
+        case large
+
+        var sam2: SAM2Config {
+            switch self {
+            case .tiny: .tiny(version: .v2_0)
+            case .small: .small(version: .v2_0)
+            case .basePlus: .basePlus(version: .v2_0)
+            case .large: .large(version: .v2_0)
+            }
+        }
+    }
+
+    enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
+
+    @Option(
+        help: ArgumentHelp(
+            "Folder of a model bundle; without it the small built-in model runs.", valueName: "folder"))
+    var model: String?
+
+    @Option(
+        help: ArgumentHelp("Side of the picture that the model sees: 224, 512 or 1024.", valueName: "pixels"))
+    var size: Int?
+
+    @Option(help: "Refuse a bundle whose image encoder is another one.")
+    var variant: Variant?
+
+    @Option(
+        help: ArgumentHelp(
+            "Text file of class names, one on each line, instead of the model's own.", valueName: "file"))
+    var classes: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "direct: frames straight to the model's size; official: by way of 1024×1024, as in the published evaluation.",
+            valueName: "direct|official"))
+    var preprocess = FramePreparation.Kind.direct
+
+    @Option(help: "Whether frames see the memory of earlier ones; the published scores are without.")
+    var memory = Switch.off
+
+    @Flag(help: .hidden)
+    var seeded = false
+
+    func validate() throws {
+        if let size, ![224, 512, 1024].contains(size) {
+            throw ValidationError("--size takes 224, 512 or 1024")
+        }
+        if seeded, model != nil { throw ValidationError("--seeded makes its own weights: leave --model out") }
+    }
+
+    /// Loads the model and says what the user must know of it.
+    func segmenter() throws -> any FrameSegmenter {
+        let bundle = try bundle()
+        if bundle.info.seeded {
+            warn(
+                "\(bundle.info.name): its weights are made up from their names, so what it marks means nothing"
+            )
+        }
+        if let variant, bundle.info.architecture.sam2.trunk != variant.sam2.trunk {
+            throw StreamError(
+                .model, model ?? bundle.info.name, "its image encoder is not the variant \(variant.rawValue)")
+        }
+        let bank = try classes.map { try bundle.labelBank(names: Self.names(in: $0)) } ?? bundle.labelBank
+        guard let bank else {
+            throw StreamError(
+                .model, model ?? bundle.info.name, "the bundle has neither label embeddings nor merges")
+        }
+        return TAViSSegmenter(
+            bundle.model, bank: bank, side: size ?? bundle.info.imageSize, preprocessing: preprocess,
+            remembers: memory == .on)
+    }
+
+    private func bundle() throws -> ModelBundle {
+        if let model { return try ModelBundle.load(directory: URL(fileURLWithPath: model)) }
+        return try ModelBundle.seeded(seeded ? Self.fullSize(variant ?? .large) : Self.builtIn)
+    }
+
+    /// Published dimensions.
+    private static func fullSize(_ variant: Variant) -> BundleInfo {
+        BundleInfo(
+            name: "seeded-\(variant.rawValue)",
+            architecture: TAViSConfig(sam2: variant.sam2, imageBind: .huge), classes: avsBenchClasses,
+            licences: [], provenance: ["weights seeded by their names"])
+    }
+
+    /// The same architecture at dimensions that a small machine runs at several frames per second.
+    static var builtIn: BundleInfo {
+        var sam2 = SAM2Config(
+            version: .v2_0,
+            trunk: HieraConfig(
+                embedDim: 24, heads: 1, stages: [1, 2, 4, 1], globalAttentionBlocks: [5],
+                windows: [8, 4, 14, 7]))
+        sam2.memoryAttentionLayers = 1
+        sam2.memoryAttentionHidden = 256
+        sam2.decoderHidden = 256
+        var imageBind = ImageBindConfig(
+            vision: TowerConfig(dim: 96, blocks: 2, heads: 4),
+            audio: TowerConfig(dim: 96, blocks: 2, heads: 4),
+            text: TowerConfig(dim: 64, blocks: 2, heads: 4), embeddingDim: 64)
+        imageBind.vocabulary = 512
+        return BundleInfo(
+            name: "built-in model", architecture: TAViSConfig(sam2: sam2, imageBind: imageBind),
+            classes: avsBenchClasses, licences: [], provenance: ["weights seeded by their names"])
+    }
+
+    /// Lines of a text file; empty ones and those that begin with # are left out.
+    static func names(in path: String) throws -> [String] {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw StreamError(.badOption, path, "cannot be read as a text file of class names")
+        }
+        let names = text.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " } }
+            .map { String($0).trimmingCharacters(in: .whitespaces) }.filter {
+                !$0.isEmpty && !$0.hasPrefix("#")
+            }
+        guard !names.isEmpty else { throw StreamError(.badOption, path, "holds no class names") }
+        if let twice = Dictionary(grouping: names, by: \.self).first(where: { $0.value.count > 1 })?.key {
+            throw StreamError(.badOption, path, "has the class \(twice) twice")
+        }
+        return names
+    }
+}
+
+extension FramePreparation.Kind: ExpressibleByArgument {}
