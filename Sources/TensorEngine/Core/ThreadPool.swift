@@ -6,7 +6,8 @@ import Synchronization
 /// Splits loops over the cores. The calling thread works too; nested and concurrent calls run on their own thread.
 ///
 /// Libraries below are told to use one thread: two runtimes spinning on the same cores cost more than they give.
-public final class ThreadPool: @unchecked Sendable {  // `job` is guarded by `busy` and published by `generation`
+// `job` is guarded by `busy` and published by `generation`.
+public final class ThreadPool: @unchecked Sendable {
     /// As many threads as there are cores.
     public static let shared = ThreadPool(threads: ProcessInfo.processInfo.activeProcessorCount)
 
