@@ -16,8 +16,10 @@ package struct OverlayObject: Sendable {
 package enum MaskOverlay {
     /// Share of the object's colour in its tint, of 256.
     private static let tint: UInt32 = 112
-    /// Frames of this many rows get contours of one pixel and text of one pixel per dot.
-    private static let rowsPerPixel = 360
+    /// Frames of this many rows get contours of one pixel.
+    private static let rowsPerContourPixel = 360
+    /// Frames of this many rows get text of one pixel per dot: letters are a 35th of the frame high.
+    private static let rowsPerDot = 240
 
     /// - Parameters:
     ///   - pixels: packed RGB, `3 * width * height` bytes.
@@ -31,7 +33,7 @@ package enum MaskOverlay {
         precondition(
             pixels.count == 3 * labels.count, "overlay: \(pixels.count) bytes for \(width)×\(height)")
         guard let base = pixels.baseAddress else { return }
-        let thickness = max(1, height / rowsPerPixel)
+        let thickness = max(1, height / rowsPerContourPixel)
         labels.withUnsafeBufferPointer { labels in
             for (index, object) in objects.enumerated() {
                 paint(
@@ -40,7 +42,7 @@ package enum MaskOverlay {
             }
         }
         let canvas = Canvas(
-            pixels: pixels, width: width, height: height, scale: max(1, height / rowsPerPixel))
+            pixels: pixels, width: width, height: height, scale: max(1, height / rowsPerDot))
         for object in objects { canvas.write(object.text, above: object.box, on: object.color) }
     }
 

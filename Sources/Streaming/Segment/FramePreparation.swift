@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import Media
+package import Media
 import Models
-import TensorEngine
+package import TensorEngine
 
 /// The two pictures that TAViS takes of a frame. Both are stretched to squares.
 ///
 /// Source: `datasets/avsb_dataloader_vggish.py`, `load_image_in_PIL_to_Tensor`.
 package struct FramePreparation: Sendable {
     package enum Kind: String, Sendable, CaseIterable {
-        /// Straight to the model's size. The default: for frames larger than the model's picture it differs from the
-        /// official way by a grey level here and there, at a fraction of the time.
+        /// Straight to the model's size. The default: the official way smooths frames below 1024² a little more, at
+        /// several times the cost.
         case direct
         /// To 1024² first and from there to the model's size, rounded to 8 bits each time, as the published
         /// evaluation does with whatever size it reads.
@@ -28,7 +28,7 @@ package struct FramePreparation: Sendable {
 
     /// - Returns: for SAM, with ImageNet's mean and deviation removed, `[1, S, S, 3]`; for ImageBind in 0…1,
     ///   `[1, s, s, 3]`: means over 2×2 pixels of a picture of twice its side.
-    func callAsFunction(_ frame: VideoFrame) -> (sam: Tensor, imageBind: Tensor) {
+    package func callAsFunction(_ frame: VideoFrame) -> (sam: Tensor, imageBind: Tensor) {
         let source = kind == .official ? Self.resized(frame, to: Self.officialSide) : frame
         let picture = Self.resized(source, to: side)
         let double = side == 2 * imageBindSide ? picture : Self.resized(source, to: 2 * imageBindSide)

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Media
+import Models
+import Streaming
+import TensorEngine
+import Testing
+
+/// The real model at tiny dimensions, with weights seeded by their names.
+@Suite("TAViS in the stream")
+struct TAViSSegmenterTests {
+    private static let bundle = Result {
+        var sam2 = SAM2Config(
+            version: .v2_0,
+            trunk: HieraConfig(
+                embedDim: 16, heads: 1, stages: [1, 1, 2, 1], globalAttentionBlocks: [2],
+                windows: [8, 4, 14, 7]))
+        (sam2.memoryAttentionLayers, sam2.memoryAttentionHidden, sam2.decoderHidden) = (1, 64, 64)
+        var imageBind = ImageBindConfig(
+            vision: TowerConfig(dim: 32, blocks: 1, heads: 2),
+            audio: TowerConfig(dim: 64, blocks: 1, heads: 2),
+            text: TowerConfig(dim: 32, blocks: 1, heads: 2), embeddingDim: 32)
+        imageBind.vocabulary = 64
+        return try ModelBundle.seeded(
+            BundleInfo(
+                name: "tiny", architecture: TAViSConfig(sam2: sam2, imageBind: imageBind),
+                classes: ["background", "dog", "cat"], licences: [], provenance: []))
+    }
+    private let folder = Folder()
+
+    @Test("frames pushed one by one give the logits of the whole clip", arguments: [false, true])
+    func streamingIsOffline(remembers: Bool) throws {
+        let input = try folder.clip(frames: 6)
+        var settings = StreamSession.Settings()
+        settings.audioHop = .milliseconds(200)
+        settings.outputs.logits = folder.path("l")
+        _ = try StreamSession(input, settings).run(try segmenter(remembers: remembers))
+
+        // Offline: all sound first, then each frame with the window that is due.
+        let reader = try MediaReader(input)
+        var samples: [Float] = []
+        while let block = try reader.nextAudioBlock() { samples += block.samples }
+        let sound = Resampler.resampled(samples, from: 48_000, to: 16_000)
+        let offline = try segmenter(remembers: remembers)
+        var number = 0
+        while let frame = try reader.nextVideoFrame() {
+            // The frame at 0 has heard nothing; from 0.1 s on, a window serves two frames.
+            let end = number == 0 ? 0 : (number + 1) / 2 * 2 - 1
+            if number == 0 {
+                _ = offline.hear([Float](repeating: 0, count: 32_000))
+            } else if number % 2 == 1 {
+                _ = offline.hear(Array(sound[0..<end * 1600]))
+            }
+            let file = try SafetensorsFile(path: folder.path("l") + "/00000\(number).safetensors")
+            #expect(try file.tensors.first?.readFloats() == offline.segment(frame).values, "frame \(number)")
+            number += 1
+        }
+        #expect(number == 6)
+    }
+
+    @Test("the sound changes what is marked, and one slot stands for each part and the scene")
+    func listens() throws {
+        let segmenter = try segmenter()
+        let frame = VideoFrame(
+            width: 80, height: 60, pts: .zero, duration: nil,
+            pixels: (0..<80 * 60 * 3).map { UInt8($0 % 251) })
+        let heard = segmenter.hear((0..<32_000).map { 0.5 * sin(Float($0) * 0.2) })
+        let first = segmenter.segment(frame)
+        _ = segmenter.hear((0..<32_000).map { 0.5 * sin(Float($0) * Float($0) * 1e-5) })
+        #expect(heard.parts.count == 5)
+        #expect(heard.scene.count == 3)
+        #expect(first.shape == [6, 56, 56])
+        #expect(first.values != segmenter.segment(frame).values)
+    }
+
+    @Test("the official preparation gives the picture that ImageBind's own gives")
+    func preparation() throws {
+        let pixels = (0..<224 * 224 * 3).map { UInt8(truncatingIfNeeded: $0 / 672 + $0 % 224) }
+        let frame = VideoFrame(width: 224, height: 224, pts: .zero, duration: nil, pixels: pixels)
+        let expected = ImagePreprocessor.tavisImage(pixels, width: 224, height: 224, stages: [1024, 224])
+        let official = FramePreparation(.official, side: 224, imageBindSide: 112)(frame)
+        let difference = zip(official.imageBind.values, expected.values).map { abs($0 - $1) }.max() ?? 1
+        #expect(difference < 1e-6)
+        #expect(official.sam.shape == [1, 224, 224, 3])
+    }
+
+    private func segmenter(remembers: Bool = false) throws -> TAViSSegmenter {
+        let bundle = try Self.bundle.get()
+        return TAViSSegmenter(
+            bundle.model, bank: try #require(bundle.labelBank), side: 224, remembers: remembers)
+    }
+}
