@@ -32,13 +32,13 @@ let package = Package(
         .executableTarget(
             name: "tavisd",
             dependencies: [
-                "Streaming", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CKernels", "Streaming", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(
             name: "tavisbench",
             dependencies: [
-                "Models", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CKernels", "Models", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["TensorEngine"], path: "Tests/TestSupport"),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),

@@ -13,7 +13,9 @@ struct Tavisd: ParsableCommand {
             74 reading or writing failed on the way; 130 and 143 stopped by Ctrl-C or SIGTERM, with what was \
             written so far kept.
             """,
-        subcommands: [SegmentCommand.self, DemoCommand.self])
+        subcommands: [
+            SegmentCommand.self, DemoCommand.self, ImportCommand.self, InspectCommand.self, CheckCommand.self,
+        ])
 
     static func main() {
         do {

@@ -82,7 +82,7 @@ public struct ModelBundle: Sendable {
         return LabelBank(names: all, imageBind: model.imageBind, tokenizer: tokenizer)
     }
 
-    private static func readInfo(_ directory: URL) throws -> BundleInfo {
+    package static func readInfo(_ directory: URL) throws -> BundleInfo {
         let path = directory.appending(path: infoName)
         var isDirectory: ObjCBool = false
         guard FileManager.default.fileExists(atPath: directory.path, isDirectory: &isDirectory),

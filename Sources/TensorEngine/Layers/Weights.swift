@@ -18,6 +18,8 @@ public struct WeightReport: Error, CustomStringConvertible, Sendable {
     public var misshapen: [String] = []
     public var unused: [String] = []
 
+    package init() {}
+
     public var isEmpty: Bool { missing.isEmpty && misshapen.isEmpty && unused.isEmpty }
 
     public var description: String {
