@@ -109,19 +109,4 @@ void tavis_softmax_block_reference(float *s, size_t lds, float scale, bool causa
 void tavis_depthwise_conv_reference(float *out, const float *in, const float *weight, const float *bias, size_t h,
                                     size_t w, size_t c, size_t k, size_t y0, size_t y1);
 
-// MARK: references
-
-// The plain loops that the tests compare the vector variants with.
-void tavis_unary_reference(tavis_unary_op op, float *out, const float *in, size_t n);
-void tavis_binary_reference(tavis_binary_op op, float *out, const float *a, const float *b, size_t n);
-void tavis_bias_act_rows_reference(float *x, size_t ldx, const float *bias, tavis_unary_op act,
-                                   const float *residual, size_t ldr, size_t rows, size_t cols);
-void tavis_layer_norm_rows_reference(float *out, const float *in, const float *weight, const float *bias, float eps,
-                                     size_t rows, size_t cols);
-void tavis_softmax_rows_reference(float *out, const float *in, size_t rows, size_t cols);
-void tavis_softmax_block_reference(float *s, size_t lds, float scale, bool causal, ptrdiff_t first_limit,
-                                   float *maximum, float *sum, float *correction, size_t rows, size_t cols);
-void tavis_depthwise_conv_reference(float *out, const float *in, const float *weight, const float *bias, size_t h,
-                                    size_t w, size_t c, size_t k, size_t y0, size_t y1);
-
 #endif
