@@ -22,8 +22,12 @@ build: deps
 demo: build
 	$(BIN)/tavisd demo
 
+# The kernels' tests switch instruction sets and matrix libraries for the whole process: they run by themselves.
+TEST := $(SWIFT) test -c release -Xswiftc -enable-testing
+
 test: deps
-	$(SWIFT) test -c release -Xswiftc -enable-testing
+	$(TEST) --skip CKernelsTests
+	$(TEST) --filter CKernelsTests
 
 bench: build
 	$(BIN)/tavisbench
