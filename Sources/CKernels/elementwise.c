@@ -42,21 +42,8 @@ void tavis_bias_act_rows_reference(float *x, size_t ldx, const float *bias, tavi
         }
 }
 
-#define TAVIS_SET baseline
-#include "elementwise_loops.h"
-#undef TAVIS_SET
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#define TAVIS_SET avx2
-#include "elementwise_loops.h"
-#undef TAVIS_SET
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
-#define TAVIS_SET avx512
-#include "elementwise_loops.h"
-#undef TAVIS_SET
-#pragma clang attribute pop
-#endif
+#define TAVIS_LOOPS "elementwise_loops.h"
+#include "each_set.h"
 
 void tavis_unary(tavis_unary_op op, float *out, const float *in, size_t n) { TAVIS_DISPATCH(unary, op, out, in, n); }
 

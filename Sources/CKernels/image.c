@@ -35,21 +35,8 @@ void tavis_depthwise_conv_reference(float *out, const float *in, const float *we
         }
 }
 
-#define TAVIS_SET baseline
-#include "image_loops.h"
-#undef TAVIS_SET
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#define TAVIS_SET avx2
-#include "image_loops.h"
-#undef TAVIS_SET
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
-#define TAVIS_SET avx512
-#include "image_loops.h"
-#undef TAVIS_SET
-#pragma clang attribute pop
-#endif
+#define TAVIS_LOOPS "image_loops.h"
+#include "each_set.h"
 
 void tavis_depthwise_conv(float *out, const float *in, const float *weight, const float *bias, size_t h, size_t w,
                           size_t c, size_t k, size_t y0, size_t y1) {

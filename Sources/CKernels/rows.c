@@ -47,21 +47,8 @@ void tavis_softmax_block_reference(float *s, size_t lds, float scale, bool causa
     }
 }
 
-#define TAVIS_SET baseline
-#include "rows_loops.h"
-#undef TAVIS_SET
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#define TAVIS_SET avx2
-#include "rows_loops.h"
-#undef TAVIS_SET
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
-#define TAVIS_SET avx512
-#include "rows_loops.h"
-#undef TAVIS_SET
-#pragma clang attribute pop
-#endif
+#define TAVIS_LOOPS "rows_loops.h"
+#include "each_set.h"
 
 void tavis_layer_norm_rows(float *out, const float *in, const float *weight, const float *bias, float eps,
                            size_t rows, size_t cols) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One source, several instruction sets: a file NAME.c includes its loops, NAME_loops.h, once per set. The loops are
-// plain C that the compiler vectorises for the set in force; TAVIS_VARIANT(f) gives each copy its own name.
+// One source, several instruction sets: a file NAME.c has each_set.h include its loops, NAME_loops.h, once per set.
+// The loops are plain C that the compiler vectorises for the set in force; TAVIS_VARIANT(f) names each copy.
 #ifndef TAVIS_VARIANTS_H
 #define TAVIS_VARIANTS_H
 

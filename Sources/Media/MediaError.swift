@@ -6,7 +6,7 @@ package struct MediaError: Error, Sendable, CustomStringConvertible {
         case notFound, notAFile, unreadable, empty, notMedia, truncated
         case noVideo, noAudio, noFrames, unsupported, missingPlugin
         case decode, stalled, cancelled, pastEnd, tooLarge
-        case notWritable, diskFull, exists
+        case notWritable, diskFull
         case badPipeline, noSuchElement, badProperty, pipeline
         case badImage
     }

@@ -61,11 +61,9 @@ enum StageGroups {
         StageGroup(
             {},
             productShapes.map { m, n, k in
-                // Small products are repeated until the clock can see them.
-                let repeats = max(1, 100_000_000 / (m * n * k))
-                return Stage("linear-\(m)x\(n)x\(k)", gmac: Double(repeats * m * n * k) / 1e9) {
+                return Stage("linear-\(m)x\(n)x\(k)", gmac: Double(m * n * k) / 1e9) {
                     let x = noise("x", [m, k]), weight = noise("weight", [n, k])
-                    return { for _ in 0..<repeats { _ = linear(x, weight) } }
+                    return { _ = linear(x, weight) }
                 }
             })
     }

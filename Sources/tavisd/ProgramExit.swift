@@ -48,7 +48,8 @@ struct ProgramExit {
         switch error {
         case let error as MediaError: code(of: error.code)
         case let error as StreamError: code(of: error.code)
-        case let error as CheckpointError: error.code == .cannotWrite ? .cannotCreate : .badInput
+        case let error as CheckpointError:
+            [.cannotWrite, .outputExists].contains(error.code) ? .cannotCreate : .badInput
         case is BundleError, is WeightReport: .badInput
         default: nil
         }
@@ -69,7 +70,7 @@ struct ProgramExit {
             .badImage:
             .badInput
         case .unsupported, .missingPlugin, .noSuchElement: .unavailable
-        case .notWritable, .exists: .cannotCreate
+        case .notWritable: .cannotCreate
         case .diskFull, .stalled, .cancelled: .inputOutput
         default: .software
         }

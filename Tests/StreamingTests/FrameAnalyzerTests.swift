@@ -22,6 +22,18 @@ struct FrameAnalyzerTests {
         #expect(found.labels.count { $0 == 2 } == found.objects[1].area)
     }
 
+    @Test("weights that give no numbers are an error, not a mask")
+    func damaged() throws {
+        model.scoreDefect = .nan
+        #expect(throws: StreamError.self) {
+            try FrameAnalyzer(model).analyze(frame(0, window: 0, amplitude: 0.9))
+        }
+        (model.scoreDefect, model.logitDefect) = (0, .infinity)
+        #expect(throws: StreamError.self) {
+            try FrameAnalyzer(model).analyze(frame(0, window: 0, amplitude: 0.9))
+        }
+    }
+
     @Test("in silence nothing is marked and the model does not run")
     func silent() throws {
         let analyzer = FrameAnalyzer(model)

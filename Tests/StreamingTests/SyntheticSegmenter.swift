@@ -10,6 +10,8 @@ final class SyntheticSegmenter: FrameSegmenter {
     private(set) var heard = 0
     private(set) var segmented = 0
     static let side = 56
+    /// Added to every score or logit, to play damaged weights.
+    var scoreDefect: Float = 0, logitDefect: Float = 0
 
     func hear(_ samples: [Float]) -> HeardSound {
         heard += 1
@@ -22,14 +24,14 @@ final class SyntheticSegmenter: FrameSegmenter {
             token[slot] = 1
             return HeardSound.Part(probabilities: slot < 2 ? probabilities : [0.9, 0.05, 0.05], token: token)
         }
-        return HeardSound(parts: parts, scene: probabilities)
+        return HeardSound(parts: parts, scene: probabilities.map { $0 + scoreDefect })
     }
 
     func segment(_ frame: VideoFrame) -> Tensor {
         segmented += 1
         let side = Self.side
         return Tensor(shape: [6, side, side]) { out in
-            out.update(repeating: -1)
+            out.update(repeating: -1 + logitDefect)
             for y in 0..<side {
                 for x in 0..<side {
                     let at = (y * frame.height / side) * frame.width + x * frame.width / side

@@ -54,7 +54,7 @@ package final class FrameAnalyzer {
             number: aligned.number, time: frame.pts, width: frame.width, height: frame.height,
             gate: heard?.gate ?? .absent, level: heard?.level, windowEnd: window.end, objects: [],
             labels: [], logits: nil)
-        if analysis.gate == .open || alwaysRuns { analysis.logits = try segmenter.segment(frame) }
+        if analysis.gate == .open || alwaysRuns { analysis.logits = try mask(frame) }
         var tracked: [TrackedObject] = []
         if analysis.gate == .open, let logits = analysis.logits, let sound = heard?.sound {
             tracked = tracker.follow(Self.observations(logits, sound), isNewWindow: isNewWindow)
@@ -65,13 +65,28 @@ package final class FrameAnalyzer {
         return analysis
     }
 
+    private func mask(_ frame: VideoFrame) throws -> Tensor {
+        let logits = try segmenter.segment(frame)
+        try logits.withValues { try Self.requireFinite($0, "mask logits") }
+        return logits
+    }
+
+    /// Damaged weights show here first, before anything is drawn or written.
+    private static func requireFinite(_ values: some Sequence<Float>, _ what: String) throws {
+        guard values.allSatisfy(\.isFinite) else {
+            throw StreamError(.model, "model", "its \(what) are not finite numbers: the weights are damaged")
+        }
+    }
+
     private func hear(_ window: AudioWindow) throws {
         var level: Float?
         if window.samples.count >= WindowSchedule.shortestSamples { level = decibels(window.samples) }
         var sound: HeardSound?
         if alwaysRuns || SoundGate(level: level, scene: nil) == .open {
             let silence = [Float](repeating: 0, count: WindowSchedule.windowSamples)
-            sound = try segmenter.hear(level == nil ? silence : window.samples)
+            let found = try segmenter.hear(level == nil ? silence : window.samples)
+            try Self.requireFinite(found.scene + found.parts.flatMap(\.probabilities), "class scores")
+            sound = found
         }
         heard = (window.number, SoundGate(level: level, scene: sound?.scene), level, sound)
     }

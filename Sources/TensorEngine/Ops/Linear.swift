@@ -11,11 +11,12 @@ public func linear(
         "linear: \(x.shape) with weight \(weight.shape)")
     let outputs = weight.shape[0], inputs = weight.shape[1]
     let shape = Array(x.shape.dropLast()) + [outputs]
-    precondition(
-        bias == nil || bias!.shape == [outputs], "linear: weight \(weight.shape) with bias \(bias!.shape)")
-    precondition(
-        residual == nil || residual!.shape == shape,
-        "linear: result \(shape) with residual \(residual!.shape)")
+    if let bias {
+        precondition(bias.shape == [outputs], "linear: weight \(weight.shape) with bias \(bias.shape)")
+    }
+    if let residual {
+        precondition(residual.shape == shape, "linear: result \(shape) with residual \(residual.shape)")
+    }
     let rows = x.count / max(1, inputs)
     return .make(shape) { out in
         reading(x, weight) { x, w in
