@@ -11,6 +11,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(
@@ -29,10 +30,14 @@ let package = Package(
             dependencies: [
                 "Media", "Models", "TensorEngine", .product(name: "Logging", package: "swift-log"),
             ]),
+        .target(
+            name: "Training",
+            dependencies: ["Media", "Models", "TensorEngine", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "tavisd",
             dependencies: [
-                "CKernels", "Streaming", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CKernels", "Streaming", "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(
@@ -46,6 +51,7 @@ let package = Package(
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport", "CPNG"]),
         .testTarget(name: "MediaTests", dependencies: ["Media", "TestSupport"]),
         .testTarget(name: "StreamingTests", dependencies: ["Streaming", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "tavisdTests", dependencies: ["tavisd", "TestSupport"]),
     ]
 )

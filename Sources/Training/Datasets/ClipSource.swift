@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Media
+
+/// One frame of a recorded clip, what is heard with it, and the truth.
+package struct AnnotatedFrame: Sendable {
+    /// The picture at its own size.
+    package var image: RGBImage
+    /// Class of what sounds at each pixel, row-major, as many as the picture has; 0 is background. Nil where the
+    /// dataset has no annotation for the frame.
+    package var truth: [UInt8]?
+    /// The audio window that goes with the frame: 16 kHz, mono, −1…1, at most 2 s.
+    package var sound: [Float]
+
+    package init(image: RGBImage, truth: [UInt8]?, sound: [Float]) {
+        self.image = image
+        self.truth = truth
+        self.sound = sound
+    }
+}
+
+/// A clip as datasets hand it out: frames in the order of time.
+package struct AnnotatedClip: Sendable {
+    /// Unique within its dataset.
+    package var name: String
+    package var frames: [AnnotatedFrame]
+
+    package init(name: String, frames: [AnnotatedFrame]) {
+        self.name = name
+        self.frames = frames
+    }
+}
+
+/// Clips by index: a folder on disk, or scenes made on the fly.
+///
+/// Clips are read by several threads at once. The same index gives the same clip.
+package protocol ClipSource: Sendable {
+    /// Names of the classes in the order of their ids; the first is the background.
+    var classes: [String] { get }
+    var count: Int { get }
+    func clip(_ index: Int) throws -> AnnotatedClip
+}
