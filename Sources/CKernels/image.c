@@ -35,6 +35,39 @@ void tavis_depthwise_conv_reference(float *out, const float *in, const float *we
         }
 }
 
+void tavis_max_pool_2x2_reference(float *out, const float *in, size_t w, size_t c, size_t y0, size_t y1) {
+    for (size_t y = y0; y < y1; y++)
+        for (size_t x = 0; x < w / 2; x++)
+            for (size_t i = 0; i < c; i++) {
+                float top = in[(2 * y * w + 2 * x) * c + i];
+                for (size_t k = 1; k < 4; k++) {
+                    float value = in[((2 * y + k / 2) * w + 2 * x + k % 2) * c + i];
+                    top = value > top ? value : top;
+                }
+                out[((y - y0) * (w / 2) + x) * c + i] = top;
+            }
+}
+
+void tavis_weighted_rows_reference(float *out, const float *in, size_t stride, const float *weight, size_t taps,
+                                   size_t n) {
+    for (size_t x = 0; x < n; x++) {
+        double total = 0;
+        for (size_t k = 0; k < taps; k++) total += (double)weight[k] * in[k * stride + x];
+        out[x] = (float)total;
+    }
+}
+
+void tavis_rope_rows_reference(float *out, const float *x, const float *cosines, const float *sines, size_t rows,
+                               size_t cols) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < cols / 2; i++) {
+            float a = x[r * cols + 2 * i], b = x[r * cols + 2 * i + 1];
+            float cosine = cosines[r * (cols / 2) + i], sine = sines[r * (cols / 2) + i];
+            out[r * cols + 2 * i] = a * cosine - b * sine;
+            out[r * cols + 2 * i + 1] = a * sine + b * cosine;
+        }
+}
+
 #define TAVIS_LOOPS "image_loops.h"
 #include "each_set.h"
 

@@ -47,6 +47,17 @@ void tavis_softmax_block_reference(float *s, size_t lds, float scale, bool causa
     }
 }
 
+void tavis_scale_rows_reference(float *x, size_t ldx, const float *factor, size_t rows, size_t cols) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < cols; i++) x[r * ldx + i] *= factor[r];
+}
+
+float tavis_sum_reference(const float *x, size_t n) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++) total += x[i];
+    return (float)total;
+}
+
 #define TAVIS_LOOPS "rows_loops.h"
 #include "each_set.h"
 

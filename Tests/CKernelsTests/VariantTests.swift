@@ -179,6 +179,82 @@ struct VariantTests {
             }
         }
     }
+
+    @Test("rows times a factor each; what lies between the rows stays")
+    func scaledRows() {
+        atEachLevel { level in
+            for cols in sizes {
+                for rows in [0, 1, 3] {
+                    let stride = cols + 5
+                    let x = noise(rows * stride, scale: 4), factors = noise(rows, scale: 2, seed: 7)
+                    var expected = x, found = x
+                    tavis_scale_rows_reference(&expected, stride, factors, rows, cols)
+                    tavis_scale_rows(&found, stride, factors, rows, cols)
+                    #expect(found == expected, "\(level), \(rows)×\(cols)")
+                }
+            }
+        }
+    }
+
+    @Test("the sum, also of more than one block", arguments: sizes + [4095, 4096, 4097, 100_000])
+    func sum(n: Int) {
+        // One element in, so that the pointer is unaligned; all of one sign, so that sums grow.
+        let x = noise(n + 1, scale: 1).map { abs($0) }
+        atEachLevel { level in
+            x.withUnsafeBufferPointer { x in
+                let expected = tavis_sum_reference(x.baseAddress! + 1, n)
+                let found = tavis_sum(x.baseAddress! + 1, n)
+                #expect(abs(found - expected) <= 1e-6 * expected, "\(level), \(n) elements")
+            }
+        }
+    }
+
+    @Test("2×2 maxima of some of the rows")
+    func maxPool() {
+        atEachLevel { level in
+            for c in sizes {
+                for (w, y0, y1) in [(2, 0, 1), (10, 0, 3), (6, 1, 3), (4, 2, 2), (0, 0, 1)] {
+                    let x = noise(6 * w * c, scale: 3).map { $0 - 2 }
+                    // One element more than is written: it has to stay.
+                    var expected = noise((y1 - y0) * w / 2 * c + 1, scale: 1), found = expected
+                    tavis_max_pool_2x2_reference(&expected, x, w, c, y0, y1)
+                    tavis_max_pool_2x2(&found, x, w, c, y0, y1)
+                    #expect(found == expected, "\(level), width \(w), rows \(y0)..<\(y1), \(c) channels")
+                }
+            }
+        }
+    }
+
+    @Test("weighted sums of rows that are further apart than long", arguments: [1, 2, 3, 7])
+    func weightedRows(taps: Int) {
+        atEachLevel { level in
+            for n in sizes {
+                let stride = n + 3
+                let x = noise(taps * stride, scale: 2), weights = noise(taps, scale: 1, seed: 8)
+                var expected = noise(n + 1, scale: 1), found = expected
+                tavis_weighted_rows_reference(&expected, x, stride, weights, taps, n)
+                tavis_weighted_rows(&found, x, stride, weights, taps, n)
+                #expect(worst(found, expected) <= 1e-6, "\(level), \(n) elements")
+                #expect(found[n] == expected[n], "\(level), \(n) elements: wrote past the end")
+            }
+        }
+    }
+
+    @Test("rotated pairs")
+    func rotatedPairs() {
+        atEachLevel { level in
+            for pairs in sizes {
+                for rows in [1, 3] {
+                    let x = noise(rows * 2 * pairs, scale: 3), angles = noise(rows * pairs, scale: 4, seed: 9)
+                    let (cosines, sines) = (angles.map { cosf($0) }, angles.map { sinf($0) })
+                    var expected = x, found = x
+                    tavis_rope_rows_reference(&expected, x, cosines, sines, rows, 2 * pairs)
+                    tavis_rope_rows(&found, x, cosines, sines, rows, 2 * pairs)
+                    #expect(worst(found, expected) <= 1e-6, "\(level), \(rows) rows of \(pairs) pairs")
+                }
+            }
+        }
+    }
 }
 
 @Suite("matrix products", .serialized)

@@ -108,5 +108,12 @@ void tavis_softmax_block_reference(float *s, size_t lds, float scale, bool causa
                                    float *maximum, float *sum, float *correction, size_t rows, size_t cols);
 void tavis_depthwise_conv_reference(float *out, const float *in, const float *weight, const float *bias, size_t h,
                                     size_t w, size_t c, size_t k, size_t y0, size_t y1);
+void tavis_scale_rows_reference(float *x, size_t ldx, const float *factor, size_t rows, size_t cols);
+float tavis_sum_reference(const float *x, size_t n);
+void tavis_max_pool_2x2_reference(float *out, const float *in, size_t w, size_t c, size_t y0, size_t y1);
+void tavis_weighted_rows_reference(float *out, const float *in, size_t stride, const float *weight, size_t taps,
+                                   size_t n);
+void tavis_rope_rows_reference(float *out, const float *x, const float *cosines, const float *sines, size_t rows,
+                               size_t cols);
 
 #endif
