@@ -77,6 +77,7 @@ package final class StreamSession {
             segmenter, tracker: ObjectTracker(settings.windows == .official ? .independentWindows : .init()),
             alwaysRuns: settings.outputs.logits != nil)
         var summary = Summary()
+        try outputs.begin()
         while let aligned = try nextFrame() {  // MediaIn, Sync
             let analysis = try analyzer.analyze(aligned)  // Segment
             let shown = overlaid(aligned.frame, analysis)  // Overlay

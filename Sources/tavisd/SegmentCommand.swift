@@ -34,6 +34,12 @@ struct SegmentCommand: ParsableCommand {
     @Option(help: ArgumentHelp("What was found on each frame, as JSON Lines.", valueName: "file"))
     var events: String?
 
+    @Flag(
+        help:
+            "Remove the masks and logits of an earlier run from their folders; otherwise folders that are not empty are refused."
+    )
+    var overwrite = false
+
     @Flag(help: "Leave the pictures of the output video as they are.")
     var noOverlay = false
 
@@ -82,9 +88,10 @@ struct SegmentCommand: ParsableCommand {
     }
 
     private var outputs: OutputPaths {
-        let named = OutputPaths(video: output, masks: masks, logits: logits, events: events)
-        guard named.isEmpty else { return named }
-        return OutputPaths(video: Self.defaultOutput(for: input))
+        var paths = OutputPaths(video: output, masks: masks, logits: logits, events: events)
+        if paths.isEmpty { paths.video = Self.defaultOutput(for: input) }
+        paths.overwrites = overwrite
+        return paths
     }
 
     private var settings: StreamSession.Settings {

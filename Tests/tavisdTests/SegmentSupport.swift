@@ -12,6 +12,9 @@ final class Workplace: Sendable {
 
     func path(_ name: String) -> String { "\(root)/\(name)" }
     var contents: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).sorted() }
+    func folder(_ name: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: path(name)).sorted()
+    }
 
     // MARK: Clips
 

@@ -175,6 +175,43 @@ struct SegmentTests {
         #expect(place.contents == ["clip.mp4"])
     }
 
+    @Test(
+        "a folder that is not there is named",
+        arguments: [["--output", "no/where/out.mp4"], ["--events", "no/where/e"]])
+    func missingFolder(arguments: [String]) throws {
+        let outcome = try place.start(["segment", try place.clip()] + arguments).wait()
+        #expect(outcome.code == 73)
+        #expect(
+            outcome.errors == "tavisd: no/where: is not a folder; \(arguments[1]) was to go there\n")
+        #expect(place.contents == ["clip.mp4"])
+    }
+
+    @Test(
+        "masks and logits do not mix with those of an earlier run",
+        arguments: [("--masks", "png"), ("--logits", "safetensors")])
+    func staleFiles(option: String, suffix: String) throws {
+        let (long, short) = (try place.clip("long.mp4", frames: 12), try place.clip("short.mp4", frames: 5))
+        #expect(try place.segment(long, option, "frames").code == 0)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: place.path("frames/notes.\(suffix)")))
+        let before = try place.folder("frames")
+        #expect(before.count == 13)
+
+        let refused = try place.segment(short, option, "frames")
+        #expect(refused.code == 73 && refused.errorLines.count == 1, "\(refused.errors)")
+        #expect(refused.errors.hasPrefix("tavisd: frames: is not empty"))
+        #expect(try place.folder("frames") == before)
+
+        // Nothing is removed for a run that cannot begin.
+        #expect(
+            try place.segment(short, option, "frames", "--overwrite", "--output", "no/out.mp4").code == 73)
+        #expect(try place.segment(short, option, "frames", "--overwrite", "--model", "none").code == 65)
+        #expect(try place.folder("frames") == before)
+
+        #expect(try place.segment(short, option, "frames", "--overwrite").code == 0)
+        #expect(
+            try place.folder("frames") == (0..<5).map { "00000\($0).\(suffix)" } + ["notes.\(suffix)"])
+    }
+
     @Test("a full disk is told, and nothing is left under the final name")
     func fullDisk() throws {
         let input = try place.clip(frames: 40, width: 640, height: 480)

@@ -4,17 +4,16 @@ import TensorEngine
 /// One safetensors file per frame: `logits`, float32 `[slots, h, w]`, the scene last; number and time of the frame
 /// as metadata.
 struct LogitsFolder {
-    private let path: String
+    let folder: FrameFolder
 
-    init(path: String) throws {
-        try makeFolder(path)
-        self.path = path
+    init(path: String, overwrites: Bool) throws {
+        folder = try FrameFolder(path: path, suffix: "safetensors", overwrites: overwrites)
     }
 
     func write(_ analysis: FrameAnalysis) throws {
         guard let logits = analysis.logits else { return }
         try SafetensorsWriter.write(
-            path: framePath(path, analysis.number, "safetensors"),
+            path: folder.file(analysis.number),
             tensors: [("logits", logits.shape, logits.values)],
             metadata: [
                 "frame": "\(analysis.number)", "pts": "\(analysis.time.seconds)",

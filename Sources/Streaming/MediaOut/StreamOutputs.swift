@@ -12,12 +12,14 @@ package struct OutputPaths: Sendable, Equatable {
     package var logits: String?
     /// JSON Lines.
     package var events: String?
+    /// Removes masks and logits of an earlier run from their folders; otherwise folders that are not empty are refused.
+    package var overwrites = false
 
     package init(video: String? = nil, masks: String? = nil, logits: String? = nil, events: String? = nil) {
         (self.video, self.masks, self.logits, self.events) = (video, masks, logits, events)
     }
 
-    package var isEmpty: Bool { self == OutputPaths() }
+    package var isEmpty: Bool { video == nil && masks == nil && logits == nil && events == nil }
 }
 
 /// All outputs of a run. Video and events get their names when the run ends well or is stopped by the user; dropped
@@ -32,12 +34,18 @@ final class StreamOutputs {
     private let events: EventFile?
 
     init(_ paths: OutputPaths, of reader: MediaReader) throws {
-        masks = try paths.masks.map { try MaskFolder(path: $0) }
-        logits = try paths.logits.map { try LogitsFolder(path: $0) }
+        for file in [paths.video, paths.events].compactMap(\.self) { try requireFolder(above: file) }
+        masks = try paths.masks.map { try MaskFolder(path: $0, overwrites: paths.overwrites) }
+        logits = try paths.logits.map { try LogitsFolder(path: $0, overwrites: paths.overwrites) }
         events = try paths.events.map { try EventFile(path: $0) }
         video = try reader.info.video.flatMap { shown in
             try paths.video.map { try MediaWriter(path: $0, video: .init(shown), audioOf: reader) }
         }
+    }
+
+    /// Removes what an earlier run wrote where this is wanted. Only now: what can fail before should cost nothing.
+    func begin() throws {
+        for folder in [masks?.folder, logits?.folder].compactMap(\.self) { try folder.clear() }
     }
 
     /// - Parameter frame: as it is to be shown.
@@ -70,11 +78,16 @@ package func makeFolder(_ path: String) throws {
     }
 }
 
+/// Files are put into folders that are there; only folders of files are made.
+private func requireFolder(above file: String) throws {
+    guard let slash = file.lastIndex(of: "/"), slash != file.startIndex else { return }
+    let folder = String(file[..<slash])
+    if let handle = opendir(folder) {
+        closedir(handle)
+    } else if errno == ENOENT || errno == ENOTDIR {
+        throw StreamError(.cannotWrite, folder, "is not a folder; \(file) was to go there")
+    }
+}
+
 /// What the last call to the system complained of.
 func lastSystemError() -> String { String(cString: strerror(errno)).lowercased() }
-
-/// `000000.png`, `000001.png`, … with the number of the frame.
-func framePath(_ folder: String, _ number: Int, _ suffix: String) -> String {
-    let digits = String(number)
-    return folder + "/" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits + "." + suffix
-}
