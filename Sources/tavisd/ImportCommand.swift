@@ -81,7 +81,7 @@ struct ImportCommand: ParsableCommand {
         options.force = force
         options.merges = merges.map { URL(fileURLWithPath: $0) }
         if let classes {
-            let names = try ModelOptions.names(in: classes)
+            let names = try ClassFile.names(in: classes)
             options.classes = ["background"] + names.filter { $0 != "background" }
         }
         options.architecture = try architecture.map(Self.architecture)

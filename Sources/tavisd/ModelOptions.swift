@@ -42,6 +42,12 @@ struct ModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "What the class of an object is told from: audio, or audio+image, which also looks at it, for class names never trained on; that costs one more pass of ImageBind's image tower for each object and window of sound.",
+            valueName: "audio|audio+image"))
+    var classScores = TAViSSegmenter.ClassEvidence.audio
+
+    @Option(
+        help: ArgumentHelp(
             "direct: frames straight to the model's size; official: by way of 1024×1024, as in the published evaluation.",
             valueName: "direct|official"))
     var preprocess = FramePreparation.Kind.direct
@@ -61,6 +67,7 @@ struct ModelOptions: ParsableArguments {
 
     /// Loads the model and says what the user must know of it.
     func segmenter() throws -> any FrameSegmenter {
+        let names = try classes.map(ClassFile.names)
         let bundle = try bundle()
         if bundle.info.seeded {
             warn(
@@ -71,14 +78,14 @@ struct ModelOptions: ParsableArguments {
             throw StreamError(
                 .model, model ?? bundle.info.name, "its image encoder is not the variant \(variant.rawValue)")
         }
-        let bank = try classes.map { try bundle.labelBank(names: Self.names(in: $0)) } ?? bundle.labelBank
+        let bank = try names.map { try bundle.labelBank(names: $0) } ?? bundle.labelBank
         guard let bank else {
             throw StreamError(
                 .model, model ?? bundle.info.name, "the bundle has neither label embeddings nor merges")
         }
         return TAViSSegmenter(
             bundle.model, bank: bank, side: size ?? bundle.info.imageSize, preprocessing: preprocess,
-            remembers: memory == .on)
+            evidence: classScores, memory: memory == .on ? MemorySettings() : nil)
     }
 
     private func bundle() throws -> ModelBundle {
@@ -113,22 +120,7 @@ struct ModelOptions: ParsableArguments {
             name: "built-in model", architecture: TAViSConfig(sam2: sam2, imageBind: imageBind),
             classes: avsBenchClasses, licences: [], provenance: ["weights seeded by their names"])
     }
-
-    /// Lines of a text file; empty ones and those that begin with # are left out.
-    static func names(in path: String) throws -> [String] {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw StreamError(.badOption, path, "cannot be read as a text file of class names")
-        }
-        let names = text.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " } }
-            .map { String($0).trimmingCharacters(in: .whitespaces) }.filter {
-                !$0.isEmpty && !$0.hasPrefix("#")
-            }
-        guard !names.isEmpty else { throw StreamError(.badOption, path, "holds no class names") }
-        if let twice = Dictionary(grouping: names, by: \.self).first(where: { $0.value.count > 1 })?.key {
-            throw StreamError(.badOption, path, "has the class \(twice) twice")
-        }
-        return names
-    }
 }
 
 extension FramePreparation.Kind: ExpressibleByArgument {}
+extension TAViSSegmenter.ClassEvidence: ExpressibleByArgument {}

@@ -63,6 +63,30 @@ struct FrameAnalyzerTests {
         #expect(model.segmented == 12)
     }
 
+    @Test("the model looks once per window at the slots that are active, and what it sees counts")
+    func looks() throws {
+        model.looks = { slots in slots.map { $0 == 0 ? [0, 0, 1] : [1, 0, 0] } }
+        let analyzer = FrameAnalyzer(model)
+        var found: FrameAnalysis?
+        for number in 0..<12 {
+            found = try analyzer.analyze(frame(number, window: number / 4, amplitude: 0.9))
+        }
+        // Slots 2 … 4 are silent; slot 1 sounds, but looks like nothing.
+        #expect(model.looked == [[0, 1], [0, 1], [0, 1]])
+        #expect(found?.objects.map(\.className) == ["quiet"])
+        model.looks = { slots in slots.map { _ in [.nan, 0, 0] } }
+        #expect(throws: StreamError.self) {
+            try analyzer.analyze(frame(12, window: 3, amplitude: 0.9))
+        }
+    }
+
+    @Test("nothing is looked at while nothing is heard")
+    func looksAtNothing() throws {
+        let analyzer = FrameAnalyzer(model, alwaysRuns: true)
+        for number in 0..<3 { _ = try analyzer.analyze(frame(number, window: number, amplitude: 0)) }
+        #expect(model.looked.isEmpty)
+    }
+
     @Test("the gate closes at once and objects come back with their ids")
     func closes() throws {
         let analyzer = FrameAnalyzer(model)

@@ -10,6 +10,9 @@ final class SyntheticSegmenter: FrameSegmenter {
     private(set) var heard = 0
     private(set) var segmented = 0
     static let side = 56
+    /// Slots that were looked at, and what is then seen of them.
+    private(set) var looked: [[Int]] = []
+    var looks: ([Int]) -> [[Float]]? = { _ in nil }
     /// Added to every score or logit, to play damaged weights.
     var scoreDefect: Float = 0, logitDefect: Float = 0
 
@@ -25,6 +28,11 @@ final class SyntheticSegmenter: FrameSegmenter {
             return HeardSound.Part(probabilities: slot < 2 ? probabilities : [0.9, 0.05, 0.05], token: token)
         }
         return HeardSound(parts: parts, scene: probabilities.map { $0 + scoreDefect })
+    }
+
+    func look(at slots: [Int]) -> [[Float]]? {
+        looked.append(slots)
+        return looks(slots)
     }
 
     func segment(_ frame: VideoFrame) -> Tensor {

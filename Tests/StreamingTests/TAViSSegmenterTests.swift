@@ -73,6 +73,35 @@ struct TAViSSegmenterTests {
         #expect(first.values != segmenter.segment(frame).values)
     }
 
+    @Test("looking at an object adds what it is like to what it sounds like")
+    func looks() throws {
+        let frame = VideoFrame(
+            width: 80, height: 60, pts: .zero, duration: nil,
+            pixels: (0..<80 * 60 * 3).map { UInt8($0 * 7 % 253) })
+        let samples = (0..<32_000).map { 0.5 * sin(Float($0) * 0.2) }
+        let deaf = try segmenter()
+        _ = (deaf.hear(samples), deaf.segment(frame))
+        #expect(deaf.look(at: [0, 1]) == nil)
+
+        let segmenter = try segmenter(evidence: .audioAndImage)
+        let heard = segmenter.hear(samples)
+        let logits = segmenter.segment(frame)
+        let found = try #require(segmenter.look(at: [3, 1]))
+        #expect(found.count == 2)
+        for (slot, scores) in zip([3, 1], found) {
+            // The published rule: the mean of both softmax rows, at the size of the published evaluation.
+            let bundle = try Self.bundle.get()
+            let picture = FramePreparation(.direct, side: 224, imageBindSide: 112)(frame).plain
+            let mask = resizeBilinear(logits[row: slot].reshaped(1, 56, 56, 1), height: 224, width: 224)
+            let image = softmax(
+                bundle.model.imageTextLogits(
+                    image: picture, logits: mask.reshaped(1, 224, 224), try #require(bundle.labelBank)))
+            let expected = zip(heard.parts[slot].probabilities, image.values).map { ($0 + $1) / 2 }
+            #expect(zip(scores, expected).allSatisfy { abs($0 - $1) < 1e-5 }, "slot \(slot)")
+            #expect(scores != heard.parts[slot].probabilities)
+        }
+    }
+
     @Test("the official preparation gives the picture that ImageBind's own gives")
     func preparation() throws {
         let pixels = (0..<224 * 224 * 3).map { UInt8(truncatingIfNeeded: $0 / 672 + $0 % 224) }
@@ -84,9 +113,12 @@ struct TAViSSegmenterTests {
         #expect(official.sam.shape == [1, 224, 224, 3])
     }
 
-    private func segmenter(remembers: Bool = false) throws -> TAViSSegmenter {
+    private func segmenter(
+        remembers: Bool = false, evidence: TAViSSegmenter.ClassEvidence = .audio
+    ) throws -> TAViSSegmenter {
         let bundle = try Self.bundle.get()
         return TAViSSegmenter(
-            bundle.model, bank: try #require(bundle.labelBank), side: 224, remembers: remembers)
+            bundle.model, bank: try #require(bundle.labelBank), side: 224, evidence: evidence,
+            memory: remembers ? MemorySettings() : nil)
     }
 }

@@ -57,7 +57,9 @@ package final class FrameAnalyzer {
         if analysis.gate == .open || alwaysRuns { analysis.logits = try mask(frame) }
         var tracked: [TrackedObject] = []
         if analysis.gate == .open, let logits = analysis.logits, let sound = heard?.sound {
-            tracked = tracker.follow(Self.observations(logits, sound), isNewWindow: isNewWindow)
+            var slots = Self.observations(logits, sound)
+            if isNewWindow { try look(at: &slots) }
+            tracked = tracker.follow(slots, isNewWindow: isNewWindow)
         } else {
             tracker.rest(isNewWindow: isNewWindow)
         }
@@ -97,6 +99,16 @@ package final class FrameAnalyzer {
             let mask = logits[row: slot].withValues { Mask(logits: $0, width: width, height: height) }
             return SlotObservation(mask: mask, probabilities: part.probabilities, token: part.token)
         }
+    }
+
+    /// Lets the model judge the active slots by their looks, too, where it is told to.
+    private func look(at slots: inout [SlotObservation]) throws {
+        let active = slots.indices.filter {
+            slots[$0].probabilities.indexOfLargest != 0 && tracker.hasArea(slots[$0].mask)
+        }
+        guard !active.isEmpty, let judged = try segmenter.look(at: active) else { return }
+        try Self.requireFinite(judged.flatMap(\.self), "class scores")
+        for (slot, probabilities) in zip(active, judged) { slots[slot].probabilities = probabilities }
     }
 
     /// Fills in labels and objects; an object without a pixel of its own is left out.

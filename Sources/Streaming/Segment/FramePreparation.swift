@@ -3,7 +3,7 @@ package import Media
 import Models
 package import TensorEngine
 
-/// The two pictures that TAViS takes of a frame. Both are stretched to squares.
+/// The pictures that TAViS takes of a frame. All are stretched to squares.
 ///
 /// Source: `datasets/avsb_dataloader_vggish.py`, `load_image_in_PIL_to_Tensor`.
 package struct FramePreparation: Sendable {
@@ -27,14 +27,15 @@ package struct FramePreparation: Sendable {
     }
 
     /// - Returns: for SAM, with ImageNet's mean and deviation removed, `[1, S, S, 3]`; for ImageBind in 0…1,
-    ///   `[1, s, s, 3]`: means over 2×2 pixels of a picture of twice its side.
-    package func callAsFunction(_ frame: VideoFrame) -> (sam: Tensor, imageBind: Tensor) {
+    ///   `[1, s, s, 3]`: means over 2×2 pixels of `plain`, which is of twice its side.
+    package func callAsFunction(_ frame: VideoFrame) -> (sam: Tensor, imageBind: Tensor, plain: Tensor) {
         let source = kind == .official ? Self.resized(frame, to: Self.officialSide) : frame
         let picture = Self.resized(source, to: side)
-        let double = side == 2 * imageBindSide ? picture : Self.resized(source, to: 2 * imageBindSide)
+        let plain = Self.plain(
+            side == 2 * imageBindSide ? picture : Self.resized(source, to: 2 * imageBindSide))
         return (
             ImageTransforms.videoFrame(picture.pixels, width: side, height: side, size: side),
-            resizeBilinear(Self.plain(double), height: imageBindSide, width: imageBindSide)
+            resizeBilinear(plain, height: imageBindSide, width: imageBindSide), plain
         )
     }
 

@@ -37,4 +37,14 @@ package protocol FrameSegmenter: AnyObject {
     /// - Returns: mask logits `[slots, h, w]`: the object slots in the order of `HeardSound.parts`, then the whole
     ///   scene. They cover the whole frame; h and w need not have its proportions.
     func segment(_ frame: VideoFrame) throws -> Tensor
+
+    /// Judges some parts of the newest sound once more, by what the newest frame shows at their slots.
+    ///
+    /// - Parameter slots: object slots; each is asked for at most once per window.
+    /// - Returns: class probabilities of each; nil where classes are told from the sound alone.
+    func look(at slots: [Int]) throws -> [[Float]]?
+}
+
+extension FrameSegmenter {
+    package func look(at slots: [Int]) throws -> [[Float]]? { nil }
 }

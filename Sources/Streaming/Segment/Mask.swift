@@ -17,6 +17,9 @@ package struct Mask: Sendable, Equatable {
 
     package var area: Int { pixels.reduce(0) { $1 ? $0 + 1 : $0 } }
 
+    /// The area as if the mask had 224×224 pixels.
+    var standardArea: Float { Float(area) * (224 * 224) / Float(width * height) }
+
     /// Intersection over union; 0 where both are empty.
     package func overlap(with other: Mask) -> Float {
         precondition(width == other.width && height == other.height, "overlap: sizes differ")

@@ -66,8 +66,6 @@ package struct ObjectTracker: Sendable {
         var object: (id: Int, classIndex: Int)?
     }
 
-    /// Area in which `minimumArea` is counted.
-    private static let referenceArea: Float = 224 * 224
     /// Keeps a lane on its slot where nothing else speaks for one or the other.
     private static let slotChangeCost: Float = 1e-3
 
@@ -124,9 +122,7 @@ package struct ObjectTracker: Sendable {
         zip(average, new).map { $0 + settings.smoothing * ($1 - $0) }
     }
 
-    private func hasArea(_ mask: Mask) -> Bool {
-        Float(mask.area) * Self.referenceArea >= settings.minimumArea * Float(mask.width * mask.height)
-    }
+    func hasArea(_ mask: Mask) -> Bool { mask.standardArea >= settings.minimumArea }
 
     private func isPresent(_ lane: Lane) -> Bool {
         lane.probabilities.indexOfLargest != 0 && hasArea(lane.mask)

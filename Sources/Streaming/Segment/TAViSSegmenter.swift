@@ -5,27 +5,39 @@ package import TensorEngine
 
 /// TAViS on the frames of a stream: each by itself, as the published evaluation runs it, or with memory.
 package final class TAViSSegmenter: FrameSegmenter {
+    /// What classes are told from.
+    package enum ClassEvidence: String, Sendable, CaseIterable {
+        case audio
+        /// Also from what the object looks like: the published rule for classes never trained on.
+        case audioAndImage = "audio+image"
+    }
+
     package var classNames: [String] { bank.names }
+    /// Bytes that earlier frames take; 0 without memory.
+    package var memoryBytes: Int { memory?.banks.bytes ?? 0 }
 
     private let model: TAViS
     private let bank: LabelBank
-    private let side: Int
+    private let evidence: ClassEvidence
     private let preparation: FramePreparation
     private let logMel = LogMel()
-    private var prompts: TAViS.AudioPrompts?
-    private var memory: SlotMemory?
+    private var memory: StreamMemory<SlotMemory>?
+    /// Prompts of the newest window, and the likeness of its parts and its whole to each class, `[N + 1, K]`.
+    private var heard: (prompts: TAViS.AudioPrompts, likeness: Tensor)?
+    /// The newest frame, 0…1, `[1, s, s, 3]`, and its masks, `[slots, h, w]`.
+    private var seen: (picture: Tensor, logits: Tensor)?
 
     /// - Parameters:
     ///   - bank: the classes to tell apart; index 0 is the background.
     ///   - side: of the square picture that the model sees, in pixels; a multiple of 32.
-    ///   - remembers: lets each slot see its own earlier frames, which only weights trained so can make use of.
+    ///   - memory: lets each slot see its own earlier frames, which only weights trained so can make use of.
     package init(
         _ model: TAViS, bank: LabelBank, side: Int, preprocessing: FramePreparation.Kind = .direct,
-        remembers: Bool = false
+        evidence: ClassEvidence = .audio, memory: MemorySettings? = nil
     ) {
         precondition(side > 0 && side % 32 == 0, "side \(side) is not a multiple of 32")
-        (self.model, self.bank, self.side) = (model, bank, side)
-        memory = remembers ? SlotMemory(slots: model.config.slots) : nil
+        (self.model, self.bank, self.evidence) = (model, bank, evidence)
+        self.memory = memory.map { StreamMemory(SlotMemory(slots: model.config.slots), $0) }
         preparation = FramePreparation(preprocessing, side: side, imageBindSide: model.config.imageBindSide)
     }
 
@@ -33,34 +45,37 @@ package final class TAViSSegmenter: FrameSegmenter {
         let mel = logMel(samples)
         let prompts = model.audioPrompts(mel: mel.reshaped([1] + mel.shape))
         let objects = prompts.objects[row: 0]
-        if let before = self.prompts?.objects[row: 0] { moveMemory(from: before, to: objects) }
-        self.prompts = prompts
-        let scores = model.classScores(
-            audio: model.audioTextLogits(concat([objects, prompts.scene]), bank), bank)
+        let likeness = model.audioTextLogits(concat([objects, prompts.scene]), bank)
+        heard = (prompts, likeness)
+        let scores = model.classScores(audio: likeness, bank)
         let parts = (0..<objects.shape[0]).map {
             HeardSound.Part(probabilities: scores[row: $0].values, token: objects[row: $0].values)
         }
+        memory?.hear(tokens: objects, classes: parts.map(\.probabilities.indexOfLargest))
         return HeardSound(parts: parts, scene: scores[row: parts.count].values)
     }
 
     package func segment(_ frame: VideoFrame) -> Tensor {
-        guard let prompts else { preconditionFailure("segment: nothing was heard yet") }
+        guard let prompts = heard?.prompts else { preconditionFailure("segment: nothing was heard yet") }
         let pictures = preparation(frame)
         let dense = model.densePrompt(image: pictures.imageBind)
-        guard var memory else {
-            return model.segment(image: pictures.sam, prompts: prompts, dense: dense).logits
-        }
-        self.memory = nil
-        defer { self.memory = memory }
-        return model.segment(image: pictures.sam, prompts: prompts, dense: dense, memory: &memory).logits
+        let logits =
+            memory?.remember(pictures.imageBind) { memory in
+                model.segment(image: pictures.sam, prompts: prompts, dense: dense, memory: &memory).logits
+            } ?? model.segment(image: pictures.sam, prompts: prompts, dense: dense).logits
+        seen = (pictures.plain, logits)
+        return logits
     }
 
-    /// Nothing ties a slot of one window to the same slot of the next: memories go where the likest sound went.
-    private func moveMemory(from before: Tensor, to now: Tensor) {
-        guard memory != nil else { return }
-        let cost = (0..<now.shape[0]).map { new in
-            (0..<before.shape[0]).map { -cosine(now[row: new].values, before[row: $0].values) }
-        }
-        memory?.permute(minimumCostAssignment(cost) + [before.shape[0]])
+    package func look(at slots: [Int]) -> [[Float]]? {
+        guard evidence == .audioAndImage, let heard, let seen, !slots.isEmpty else { return nil }
+        let (count, side) = (slots.count, seen.picture.shape[1])
+        let masks = seen.logits.gathered(slots)
+        let sized = resizeBilinear(
+            masks.reshaped(count, masks.shape[1], masks.shape[2], 1), height: side, width: side)
+        let likeness = model.imageTextLogits(
+            image: seen.picture, logits: sized.reshaped(count, side, side), bank)
+        let scores = model.classScores(audio: heard.likeness.gathered(slots), image: likeness, bank)
+        return slots.indices.map { scores[row: $0].values }
     }
 }
