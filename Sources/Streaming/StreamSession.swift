@@ -23,7 +23,7 @@ package final class StreamSession {
     /// Where a run stands after a frame.
     package struct Progress: Sendable {
         package var frames: Int
-        /// As far as the file tells.
+        /// As far as the file tells; not fewer than there were already.
         package var expectedFrames: Int?
         package var time: MediaTime
     }
@@ -84,7 +84,9 @@ package final class StreamSession {
             try outputs.write(shown, analysis)  // MediaOut
             summary.count(analysis)
             report(
-                Progress(frames: summary.frames, expectedFrames: expectedFrames, time: aligned.frame.pts),
+                Progress(
+                    frames: summary.frames, expectedFrames: expectedFrames.map { max($0, summary.frames) },
+                    time: aligned.frame.pts),
                 analysis)
         }
         summary.wasStopped = stop.isRequested
