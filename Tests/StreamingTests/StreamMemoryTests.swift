@@ -140,6 +140,26 @@ struct StreamMemoryTests {
         #expect(begins == [false, false, false, true, false, true])
     }
 
+    @Test(
+        "of two real clips one after the other, only the join is a cut",
+        .enabled(if: ProcessInfo.processInfo.environment["TAVIS_SHARED"] != nil, "TAVIS_SHARED is not set"))
+    func realShots() throws {
+        let media = (ProcessInfo.processInfo.environment["TAVIS_SHARED"] ?? "") + "/media/"
+        let preparation = FramePreparation(.direct, side: 224, imageBindSide: 112)
+        var detector = ShotDetector(leastShared: MemorySettings().leastSharedColors)
+        var (cuts, joins, number): ([Int], [Int], Int) = ([], [], 0)
+        for clip in ["dog.mp4", "driving.mp4", "dog.mp4"] {
+            let reader = try MediaReader(
+                media + clip, options: .init(duration: .seconds(3), readsAudio: false))
+            if number > 0 { joins.append(number) }
+            while let frame = try reader.nextVideoFrame() {
+                if detector.begins(with: preparation(frame).imageBind) { cuts.append(number) }
+                number += 1
+            }
+        }
+        #expect(joins.count == 2 && cuts == joins)
+    }
+
     // MARK: Helpers
 
     /// Counts the frames that each of two object slots and the scene remember.
