@@ -13,7 +13,7 @@ static float reference(tavis_unary_op op, float x) {
     case TAVIS_EXP: return expf(x);
     case TAVIS_LOG: return logf(x);
     case TAVIS_SQRT: return sqrtf(x);
-    case TAVIS_SQUARE: return x * x;
+    case TAVIS_SOFTPLUS: return (x > 0 ? x : 0) + log1pf(expf(x > 0 ? -x : x));
     }
     return x;
 }

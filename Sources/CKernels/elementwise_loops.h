@@ -8,6 +8,11 @@
 #define LOOP(expression) \
     for (size_t i = 0; i < n; i++) out[i] = (expression)
 
+/// log(1 + eˣ), without overflow.
+static inline float TAVIS_VARIANT(softplus)(float x) {
+    return (x > 0 ? x : 0) + logf(1.0f + TAVIS_VARIANT(fast_exp)(x > 0 ? -x : x));
+}
+
 static void TAVIS_VARIANT(unary)(tavis_unary_op op, float *out, const float *in, size_t n) {
     switch (op) {
     case TAVIS_COPY: LOOP(in[i]); return;
@@ -17,7 +22,7 @@ static void TAVIS_VARIANT(unary)(tavis_unary_op op, float *out, const float *in,
     case TAVIS_EXP: LOOP(TAVIS_VARIANT(fast_exp)(in[i])); return;
     case TAVIS_LOG: LOOP(logf(in[i])); return;
     case TAVIS_SQRT: LOOP(sqrtf(in[i])); return;
-    case TAVIS_SQUARE: LOOP(in[i] * in[i]); return;
+    case TAVIS_SOFTPLUS: LOOP(TAVIS_VARIANT(softplus)(in[i])); return;
     }
 }
 

@@ -45,7 +45,8 @@ bool tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const in
 // MARK: element by element (elementwise.c)
 
 typedef enum {
-    TAVIS_COPY = 0, TAVIS_RELU, TAVIS_GELU, TAVIS_SIGMOID, TAVIS_EXP, TAVIS_LOG, TAVIS_SQRT, TAVIS_SQUARE,
+    TAVIS_COPY = 0, TAVIS_RELU, TAVIS_GELU, TAVIS_SIGMOID, TAVIS_EXP, TAVIS_LOG, TAVIS_SQRT,
+    TAVIS_SOFTPLUS,
 } tavis_unary_op;
 typedef enum { TAVIS_ADD = 0, TAVIS_SUB, TAVIS_MUL, TAVIS_DIV, TAVIS_MAX, TAVIS_MIN } tavis_binary_op;
 

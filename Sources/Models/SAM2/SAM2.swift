@@ -198,17 +198,3 @@ public struct SAM2: Sendable {
         return masks
     }
 }
-
-extension Tensor {
-    /// Each element rounded to the nearest bfloat16, ties to even.
-    func roundedToBFloat16() -> Tensor {
-        var result = self
-        result.withMutableValues { values in
-            for i in values.indices {
-                let bits = values[i].bitPattern
-                values[i] = Float(bitPattern: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000)
-            }
-        }
-        return result
-    }
-}

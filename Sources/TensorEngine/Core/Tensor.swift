@@ -10,6 +10,8 @@ public struct Tensor: Sendable {
     var storage: Storage
     /// First element within the storage.
     let offset: Int
+    /// What gradients flow back to; nil unless this depends on a tracked tensor.
+    var node: GradientNode?
 
     /// Number of elements.
     public var count: Int { shape.reduce(1, *) }
@@ -64,10 +66,11 @@ public struct Tensor: Sendable {
         }
     }
 
-    /// Lends the elements for writing; shared or mapped memory is copied first.
+    /// Lends the elements for writing; shared or mapped memory is copied first. Not for tracked tensors.
     public mutating func withMutableValues<R>(_ body: (UnsafeMutableBufferPointer<Float>) throws -> R)
         rethrows -> R
     {
+        precondition(node == nil, "withMutableValues: a tracked tensor cannot be changed")
         if !isKnownUniquelyReferenced(&storage) || !storage.isWritable { self = copied() }
         return try body(UnsafeMutableBufferPointer(start: storage.base + offset, count: count))
     }
@@ -109,7 +112,9 @@ public struct Tensor: Sendable {
             shape[hole] = known == 0 ? 0 : count / known
         }
         precondition(shape.reduce(1, *) == count, "reshaped: \(self.shape) to \(new)")
-        return Tensor(shape: shape, storage: storage, offset: offset)
+        return Tensor(shape: shape, storage: storage, offset: offset).recorded(isTracked) { _ in
+            .reshape(self)
+        }
     }
 
     public func reshaped(_ new: Int...) -> Tensor { reshaped(new) }
@@ -121,13 +126,13 @@ public struct Tensor: Sendable {
         let stride = shape.dropFirst().reduce(1, *)
         return Tensor(
             shape: [range.count] + shape.dropFirst(), storage: storage,
-            offset: offset + range.lowerBound * stride)
+            offset: offset + range.lowerBound * stride
+        ).recorded(isTracked) { _ in .rows(self, range) }
     }
 
     /// One entry of the first axis, without a copy. `[N, …] → […]`
     public subscript(row index: Int) -> Tensor {
-        let slice = self[rows: index..<index + 1]
-        return Tensor(shape: Array(shape.dropFirst()), storage: storage, offset: slice.offset)
+        self[rows: index..<index + 1].reshaped(Array(shape.dropFirst()))
     }
 }
 

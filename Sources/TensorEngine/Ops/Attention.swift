@@ -30,12 +30,19 @@ public struct HeadColumns: Sendable {
     /// Rows from one batch entry to the next.
     var rows: Int { tensor.shape[1] }
     var stride: Int { tensor.shape[2] }
+
+    /// Whether both lie in one tensor, so that their gradients do too.
+    func sharesTensor(with other: HeadColumns) -> Bool {
+        guard let node = tensor.node, let otherNode = other.tensor.node else { return false }
+        return node === otherNode
+    }
 }
 
 /// softmax(q · kᵀ · scale) · v for each head, streamed over blocks of keys: no full score matrix exists.
 ///
 /// - Parameters:
-///   - q: `[B, Nq, heads · d]`; k `[B, Nk, heads · d]`; v `[B, Nk, heads · e]`. B of k and v may be 1: shared.
+///   - q: `[B, Nq, heads · d]`; k `[K, Nk, heads · d]`; v `[K, Nk, heads · e]`. K divides B: each entry of k and v serves B/K
+///     entries of q in a row.
 ///   - scale: 1/√d unless given.
 ///   - causal: query i sees keys up to i only.
 /// - Returns: `[B, Nq, heads · e]`
@@ -45,7 +52,7 @@ public func attention(
 ) -> Tensor {
     precondition(
         q.count == k.count && q.count % heads == 0 && v.count % heads == 0 && k.tokens == v.tokens
-            && k.batch == v.batch && (k.batch == q.batch || k.batch == 1),
+            && k.batch == v.batch && k.batch > 0 && q.batch % k.batch == 0,
         "attention: q \(q.tensor.shape), k \(k.tensor.shape), v \(v.tensor.shape), \(heads) heads")
     let d = q.count / heads, e = v.count / heads
     let scale = scale ?? 1 / Float(d).squareRoot()
@@ -56,7 +63,7 @@ public func attention(
             ThreadPool.shared.run(q.batch * heads * blocks) { task in
                 let (b, head, block) = (task / (heads * blocks), task / blocks % heads, task % blocks)
                 let first = block * queryBlock, rows = min(queryBlock, q.tokens - first)
-                let kb = k.batch == 1 ? 0 : b
+                let kb = b * k.batch / q.batch
                 let qHead = qBase + (b * q.rows + first) * q.stride + q.start + head * d
                 let kHead = kBase + kb * k.rows * k.stride + k.start + head * d
                 let vHead = vBase + kb * v.rows * v.stride + v.start + head * e
@@ -86,6 +93,107 @@ public func attention(
                 withExtendedLifetime(scratch) {}
             }
         }
+    }.recorded(q.tensor.isTracked || k.tensor.isTracked || v.tensor.isTracked) {
+        .attention(q: q, k: k, v: v, heads: heads, scale: scale, causal: causal, y: $0)
+    }
+}
+
+/// With P the probabilities and Δ = Σ dy·y of a row: dv = Pᵀ·dy, dS = P·(dy·vᵀ − Δ)·scale, dq = dS·k, dk = dSᵀ·q.
+///
+/// P is computed again, for 64 queries at a time. Operands that share a tensor share its gradient.
+func attentionGradients(
+    _ dy: Tensor, _ q: HeadColumns, _ k: HeadColumns, _ v: HeadColumns, heads: Int, scale: Float,
+    causal: Bool,
+    y: Tensor
+) -> [Tensor?] {
+    let dq = Tensor(q.tensor.shape)
+    let dk = k.sharesTensor(with: q) ? dq : Tensor(k.tensor.shape)
+    let dv = v.sharesTensor(with: q) ? dq : v.sharesTensor(with: k) ? dk : Tensor(v.tensor.shape)
+    let head = AttentionHead(d: q.count / heads, e: v.count / heads, scale: scale, causal: causal)
+    let served = q.batch / k.batch
+    reading(q.tensor, k.tensor, v.tensor) { qBase, kBase, vBase in
+        reading(dy, y) { dyBase, yBase in
+            // One task owns all gradients of a head of one k and v, so that nothing is added twice at once.
+            ThreadPool.shared.run(k.batch * heads) { task in
+                let (kb, h) = (task / heads, task % heads)
+                let kAt = kb * k.rows * k.stride + k.start + h * head.d
+                let vAt = kb * v.rows * v.stride + v.start + h * head.e
+                for b in kb * served..<(kb + 1) * served {
+                    let qAt = b * q.rows * q.stride + q.start + h * head.d
+                    let yAt = b * q.tokens * v.count + h * head.e
+                    head.addGradients(
+                        q: (qBase + qAt, dq.storage.base + qAt, q.stride, q.tokens),
+                        k: (kBase + kAt, dk.storage.base + kAt, k.stride, k.tokens),
+                        v: (vBase + vAt, dv.storage.base + vAt, v.stride),
+                        y: (yBase + yAt, dyBase + yAt, v.count))
+                }
+            }
+        }
+    }
+    withExtendedLifetime((dq, dk, dv)) {}
+    // A shared gradient is handed over once, with the first operand.
+    return [
+        dq, k.sharesTensor(with: q) ? nil : dk,
+        v.sharesTensor(with: q) || v.sharesTensor(with: k) ? nil : dv,
+    ]
+}
+
+/// The backward pass of one head on one sample.
+private struct AttentionHead {
+    let d, e: Int
+    let scale: Float
+    let causal: Bool
+    private static let block = 64
+
+    typealias Values = UnsafePointer<Float>
+    typealias Gradient = UnsafeMutablePointer<Float>
+
+    init(d: Int, e: Int, scale: Float, causal: Bool) {
+        (self.d, self.e, self.scale, self.causal) = (d, e, scale, causal)
+    }
+
+    /// Adds to the gradients of q, k and v; each comes as values, gradient and distance of rows.
+    func addGradients(
+        q: (Values, Gradient, Int, tokens: Int), k: (Values, Gradient, Int, tokens: Int),
+        v: (Values, Gradient, Int), y: (Values, Values, Int)
+    ) {
+        let rowCount = min(Self.block, q.tokens)
+        let scratch = Tensor(uninitialized: [2 * rowCount * k.tokens + 3 * rowCount])
+        let p = scratch.storage.base, ds = p + rowCount * k.tokens
+        for first in stride(from: 0, to: q.tokens, by: Self.block) {
+            let rows = min(Self.block, q.tokens - first),
+                keys = causal ? min(k.tokens, first + rows) : k.tokens
+            let qRows = q.0 + first * q.2, dyRows = y.1 + first * y.2
+            probabilities(
+                p, qRows, q.2, k.0, k.2, first: first, rows: rows, keys: keys,
+                statistics: ds + rowCount * k.tokens)
+            tavis_sgemm(true, false, keys, e, rows, 1, p, keys, dyRows, y.2, 1, v.1, v.2)
+            tavis_sgemm(false, true, rows, keys, e, 1, dyRows, y.2, v.0, v.2, 0, ds, keys)
+            for row in 0..<rows {
+                let yRow = y.0 + (first + row) * y.2, dyRow = dyRows + row * y.2
+                var delta: Float = 0
+                for i in 0..<e { delta += yRow[i] * dyRow[i] }
+                tavis_score_gradient(ds + row * keys, p + row * keys, delta, scale, keys)
+            }
+            tavis_sgemm(false, false, rows, d, keys, 1, ds, keys, k.0, k.2, 1, q.1 + first * q.2, q.2)
+            tavis_sgemm(true, false, keys, d, rows, 1, ds, keys, qRows, q.2, 1, k.1, k.2)
+        }
+        withExtendedLifetime(scratch) {}
+    }
+
+    /// softmax(q·kᵀ·scale) of a block of rows, `keys` apart.
+    private func probabilities(
+        _ p: Gradient, _ q: Values, _ qStride: Int, _ k: Values, _ kStride: Int, first: Int, rows: Int,
+        keys: Int,
+        statistics: Gradient
+    ) {
+        let maximum = statistics, sum = maximum + rows, correction = sum + rows
+        maximum.update(repeating: -.infinity, count: rows)
+        sum.update(repeating: 0, count: rows)
+        tavis_sgemm(false, true, rows, keys, d, 1, q, qStride, k, kStride, 0, p, keys)
+        tavis_softmax_block(p, keys, scale, causal, first + 1, maximum, sum, correction, rows, keys)
+        for row in 0..<rows { correction[row] = 1 / sum[row] }
+        tavis_scale_rows(p, keys, correction, rows, keys)
     }
 }
 
@@ -109,5 +217,5 @@ public func rotated(_ x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor {
                 tavis_rope_rows(out + part * m * d, from + part * m * d, c, s, m, d)
             }
         }
-    }
+    }.recorded(x.isTracked) { _ in .rotate(x, cosines: cosines, sines: sines) }
 }

@@ -26,7 +26,11 @@ extension Tensor {
                     tavis_unary(op, out + $0.lowerBound, x + $0.lowerBound, $0.count)
                 }
             }
-        }
+        }.recorded(isTracked) { .unary(op, x: self, y: $0) }
+    }
+
+    func activated(_ activation: Activation) -> Tensor {
+        activation == .none ? self : mapped(activation.kernel)
     }
 
     public func relu() -> Tensor { mapped(TAVIS_RELU) }
@@ -36,10 +40,16 @@ extension Tensor {
     public func exp() -> Tensor { mapped(TAVIS_EXP) }
     public func log() -> Tensor { mapped(TAVIS_LOG) }
     public func squareRoot() -> Tensor { mapped(TAVIS_SQRT) }
+    /// log(1 + eˣ), without overflow.
+    public func softplus() -> Tensor { mapped(TAVIS_SOFTPLUS) }
 
     /// Broadcasts as NumPy does: extents are aligned at the end, and 1 stretches.
     private static func binary(_ op: tavis_binary_op, _ name: String, _ a: Tensor, _ b: Tensor) -> Tensor {
-        if b.count == 1, b.rank <= a.rank { return scalar(op, a, b.withValues { $0[0] }) }
+        values(op, name, a, b).recorded(a.isTracked || b.isTracked) { _ in .binary(op, a, b) }
+    }
+
+    private static func values(_ op: tavis_binary_op, _ name: String, _ a: Tensor, _ b: Tensor) -> Tensor {
+        if b.count == 1, b.rank <= a.rank { return scalarValues(op, a, b.withValues { $0[0] }) }
         guard a.shape != b.shape else {
             return .make(a.shape) { out in
                 reading(a, b) { x, y in
@@ -53,6 +63,10 @@ extension Tensor {
     }
 
     private static func scalar(_ op: tavis_binary_op, _ a: Tensor, _ b: Float) -> Tensor {
+        scalarValues(op, a, b).recorded(a.isTracked) { _ in .binaryScalar(op, a, b) }
+    }
+
+    private static func scalarValues(_ op: tavis_binary_op, _ a: Tensor, _ b: Float) -> Tensor {
         .make(a.shape) { out in
             reading(a) { x in
                 ThreadPool.shared.runRanges(a.count, grain: elementGrain) {
@@ -135,5 +149,79 @@ extension Tensor {
     /// Each element limited to `range`.
     public func clamped(to range: ClosedRange<Float>) -> Tensor {
         Self.scalar(TAVIS_MIN, Self.scalar(TAVIS_MAX, self, range.lowerBound), range.upperBound)
+    }
+}
+
+// MARK: Gradients
+
+/// dx = dy · f′(x).
+func unaryGradient(_ op: tavis_unary_op, _ dy: Tensor, x: Tensor, y: Tensor) -> Tensor {
+    .make(dy.shape) { out in
+        reading(dy, x, y) { gradient, x, y in
+            ThreadPool.shared.runRanges(dy.count, grain: elementGrain) {
+                let start = $0.lowerBound
+                tavis_unary_gradient(op, out + start, gradient + start, x + start, y + start, $0.count)
+            }
+        }
+    }
+}
+
+/// Of a ± b, a · b, a / b and the larger or smaller, summed over the axes along which an operand was stretched.
+func binaryGradients(_ op: tavis_binary_op, _ dy: Tensor, _ a: Tensor, _ b: Tensor) -> [Tensor?] {
+    let (x, y) = (a.detached(), b.detached())
+    func gradientOfA() -> Tensor {
+        switch op {
+        case TAVIS_MUL: dy * y
+        case TAVIS_DIV: dy / y
+        case TAVIS_MAX: dy * isGreater(x, y)
+        case TAVIS_MIN: dy * isGreater(y, x)
+        default: dy
+        }
+    }
+    func gradientOfB() -> Tensor {
+        switch op {
+        case TAVIS_SUB: dy * -1
+        case TAVIS_MUL: dy * x
+        case TAVIS_DIV: dy * x / (y * y) * -1
+        case TAVIS_MAX: dy * isGreater(y, x)
+        case TAVIS_MIN: dy * isGreater(x, y)
+        default: dy
+        }
+    }
+    return [
+        a.isTracked ? gradientOfA().reduced(to: a.shape) : nil,
+        b.isTracked ? gradientOfB().reduced(to: b.shape) : nil,
+    ]
+}
+
+/// Of an operation with a constant. A clamped element passes nothing on.
+func scalarGradient(_ op: tavis_binary_op, _ dy: Tensor, _ a: Tensor, _ b: Float) -> Tensor {
+    switch op {
+    case TAVIS_MUL: dy * b
+    case TAVIS_DIV: dy / b
+    case TAVIS_MAX: dy * isGreater(a.detached(), Tensor(b))
+    case TAVIS_MIN: dy * isGreater(Tensor(a.shape, filled: b), a.detached())
+    default: dy
+    }
+}
+
+/// 1 where a > b, else 0.
+private func isGreater(_ a: Tensor, _ b: Tensor) -> Tensor {
+    let difference = a - b
+    return Tensor(shape: difference.shape) { out in
+        difference.withValues { for i in $0.indices { out[i] = $0[i] > 0 ? 1 : 0 } }
+    }
+}
+
+extension Tensor {
+    /// Undoes broadcasting: sums over the axes that `shape` lacks or has with extent 1.
+    func reduced(to target: [Int]) -> Tensor {
+        guard shape != target else { return self }
+        let extra = rank - target.count
+        var sum = extra > 0 ? reshaped([-1] + shape[extra...]).sum(axis: 0) : self
+        for axis in target.indices where target[axis] == 1 && sum.shape[axis] != 1 {
+            sum = sum.sum(axis: axis, keeping: true)
+        }
+        return sum.reshaped(target)
     }
 }

@@ -38,7 +38,7 @@ extension Tensor {
                     }
                 }
             }
-        }
+        }.recorded(isTracked) { _ in .permute(self, order) }
     }
 
     public func permuted(_ order: Int...) -> Tensor { permuted(order) }
@@ -58,7 +58,7 @@ extension Tensor {
                     (out + o * piece).update(from: x + o * from + range.lowerBound * inner, count: piece)
                 }
             }
-        }
+        }.recorded(isTracked) { _ in .slice(self, axis: axis, range) }
     }
 
     /// Repeats the whole tensor along a new leading axis. `[..] → [count, ..]`
@@ -75,7 +75,7 @@ extension Tensor {
                     (out + i * inner).update(from: x + i / times * inner, count: inner)
                 }
             }
-        }
+        }.recorded(isTracked) { _ in .repeat(self, times) }
     }
 
     /// Entries of the first axis by index. `[N, ..] → [indices.count, ..]`
@@ -88,7 +88,7 @@ extension Tensor {
                     (out + i * inner).update(from: x + index * inner, count: inner)
                 }
             }
-        }
+        }.recorded(isTracked) { _ in .gather(self, indices) }
     }
 
     /// Zeros added at the end of two axes. `[B, H, W, C] → [B, H + bottom, W + right, C]`
@@ -106,7 +106,7 @@ extension Tensor {
                 }
             }
         }
-        return out
+        return out.recorded(isTracked) { _ in .pad(self) }
     }
 
     /// Upper left part of a map. `[B, H, W, C] → [B, height, width, C]`
@@ -142,7 +142,7 @@ public func concat(_ parts: [Tensor], axis: Int = 0) -> Tensor {
             }
             start += piece
         }
-    }
+    }.recorded(parts.contains(where: \.isTracked)) { _ in .concat(parts, axis: axis) }
 }
 
 /// Square windows of a map, zeros added at the right and bottom to fill the last ones.
@@ -171,7 +171,7 @@ public func windowPartition(_ x: Tensor, size: Int) -> (windows: Tensor, height:
                 }
             }
         }
-    }
+    }.recorded(x.isTracked) { _ in .windowPartition(x, size: size) }
     return (windows, height, width)
 }
 
@@ -196,5 +196,68 @@ public func windowUnpartition(
                 }
             }
         }
+    }.recorded(windows.isTracked) { _ in
+        .windowUnpartition(windows, size: size, height: height, width: width)
     }
+}
+
+// MARK: Gradients
+
+func inverse(of order: [Int]) -> [Int] {
+    var inverse = order
+    for (i, axis) in order.enumerated() { inverse[axis] = i }
+    return inverse
+}
+
+/// Zeros but for the part that was taken.
+func sliceGradient(_ dy: Tensor, of shape: [Int], axis: Int, _ range: Range<Int>) -> Tensor {
+    let outer = shape[..<axis].reduce(1, *), inner = shape[(axis + 1)...].reduce(1, *)
+    let whole = shape[axis] * inner, start = range.lowerBound * inner, end = range.upperBound * inner
+    return .make(shape) { out in
+        reading(dy) { dy in
+            for o in 0..<outer {
+                let to = out + o * whole
+                to.update(repeating: 0, count: start)
+                (to + start).update(from: dy + o * (end - start), count: end - start)
+                (to + end).update(repeating: 0, count: whole - end)
+            }
+        }
+    }
+}
+
+/// Every row collects the gradients of its copies.
+func gatherGradient(_ dy: Tensor, of shape: [Int], _ indices: [Int]) -> Tensor {
+    let inner = shape.dropFirst().reduce(1, *)
+    var sum = Tensor(shape)
+    sum.withMutableValues { sum in
+        guard let sum = sum.baseAddress else { return }
+        reading(dy) { dy in
+            for (i, index) in indices.enumerated() {
+                tavis_accumulate(sum + index * inner, dy + i * inner, inner)
+            }
+        }
+    }
+    return sum
+}
+
+func concatGradients(_ dy: Tensor, _ parts: [Tensor], axis: Int) -> [Tensor?] {
+    var start = 0
+    return parts.map { part in
+        defer { start += part.shape[axis] }
+        return part.isTracked ? dy.sliced(axis: axis, start..<start + part.shape[axis]) : nil
+    }
+}
+
+func windowPartitionGradient(_ dy: Tensor, of shape: [Int], size: Int) -> Tensor {
+    let (h, w) = (shape[1], shape[2])
+    return windowUnpartition(
+        dy, size: size, height: (h + size - 1) / size * size, width: (w + size - 1) / size * size,
+        cropHeight: h,
+        cropWidth: w)
+}
+
+func windowUnpartitionGradient(_ dy: Tensor, size: Int, height: Int, width: Int) -> Tensor {
+    windowPartition(
+        dy.padded(bottom: height - dy.shape[1], right: width - dy.shape[2]), size: size
+    ).windows
 }

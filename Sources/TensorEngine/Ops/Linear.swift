@@ -17,6 +17,11 @@ public func linear(
     if let residual {
         precondition(residual.shape == shape, "linear: result \(shape) with residual \(residual.shape)")
     }
+    if activation != .none, x.isTracked || weight.isTracked || bias?.isTracked == true {
+        // The backward pass needs what the activation was applied to.
+        let y = linear(x, weight, bias).activated(activation)
+        return residual.map { y + $0 } ?? y
+    }
     let rows = x.count / max(1, inputs)
     return .make(shape) { out in
         reading(x, weight) { x, w in
@@ -35,7 +40,23 @@ public func linear(
                 }
             }
         }
-    }
+    }.recorded(
+        x.isTracked || weight.isTracked || bias?.isTracked == true || residual?.isTracked == true
+    ) { _ in .linear(x: x, weight: weight, bias: bias, residual: residual) }
+}
+
+/// dx = dy · W, dW = dyᵀ · x, db = Σ dy, dr = dy.
+func linearGradients(
+    _ dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor?, residual: Tensor?
+) -> [Tensor?] {
+    let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+    let rows = dy.reshaped(-1, outputs)
+    let dx = x.isTracked ? matmul(rows, weight.detached()).reshaped(x.shape) : nil
+    let dWeight =
+        weight.isTracked
+        ? matmul(rows, x.detached().reshaped(-1, inputs), transposeA: true) : nil
+    let dBias = bias.map { $0.isTracked ? rows.sum(axis: 0) : nil }
+    return [dx, dWeight] + [dBias, residual.map { $0.isTracked ? dy : nil }].compactMap(\.self)
 }
 
 /// C = op(A) · op(B) for each matrix of the leading axes, which must be equal, or absent in one operand.
@@ -68,7 +89,32 @@ public func matmul(_ a: Tensor, _ b: Tensor, transposeA: Bool = false, transpose
                 for i in 0..<batch { forEachTile(rows: m, columns: n, depth: k) { product(i, $0, $1) } }
             }
         }
+    }.recorded(a.isTracked || b.isTracked) { _ in
+        .matmul(a, b, transposeA: transposeA, transposeB: transposeB)
     }
+}
+
+/// Of C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC, transposed where the operand was; an operand without leading axes sums over them.
+func matmulGradients(_ dy: Tensor, _ a: Tensor, _ b: Tensor, transposeA: Bool, transposeB: Bool) -> [Tensor?]
+{
+    func reduced(_ gradient: Tensor, to shape: [Int]) -> Tensor {
+        gradient.rank == shape.count ? gradient : gradient.reshaped([-1] + shape).sum(axis: 0)
+    }
+    let (x, y) = (a.detached(), b.detached())
+    func gradientOfA() -> Tensor {
+        transposeA
+            ? matmul(y, dy, transposeA: transposeB, transposeB: true)
+            : matmul(dy, y, transposeB: !transposeB)
+    }
+    func gradientOfB() -> Tensor {
+        transposeB
+            ? matmul(dy, x, transposeA: true, transposeB: transposeA)
+            : matmul(x, dy, transposeA: !transposeA)
+    }
+    return [
+        a.isTracked ? reduced(gradientOfA(), to: a.shape) : nil,
+        b.isTracked ? reduced(gradientOfB(), to: b.shape) : nil,
+    ]
 }
 
 /// Cuts a matrix product over the threads: columns, as weights are then read once in all, or rows of tall products.

@@ -29,7 +29,7 @@ extension Tensor {
                     }
                 }
             }
-        }
+        }.recorded(isTracked) { _ in .sum(self, axis: axis) }
     }
 
     public func mean(axis: Int, keeping: Bool = false) -> Tensor {
@@ -38,7 +38,22 @@ extension Tensor {
     }
 
     /// Sum of all elements, a scalar.
-    public func sum() -> Tensor { Tensor(reading(self) { tavis_sum($0, count) }) }
+    public func sum() -> Tensor {
+        Tensor(reading(self) { tavis_sum($0, count) }).recorded(isTracked) { _ in .total(self) }
+    }
+
+    /// Mean of all elements, a scalar.
+    public func mean() -> Tensor { sum() / Float(max(1, count)) }
+
+    /// Largest element of each row of the last axis, which is kept with extent 1. No gradient flows through it.
+    public func maximum() -> Tensor {
+        precondition(width > 0, "maximum: shape \(shape)")
+        return Tensor(shape: shape.dropLast() + [1]) { out in
+            withValues { x in
+                for row in out.indices { out[row] = x[row * width..<(row + 1) * width].max() ?? 0 }
+            }
+        }
+    }
 
     /// Position of the first largest element of each row of the last axis. `[.., n] → count / n` indices
     public func argmax() -> [Int] {
@@ -48,6 +63,23 @@ extension Tensor {
                 var best = 0
                 for i in 1..<max(1, width) where x[row * width + i] > x[row * width + best] { best = i }
                 return best
+            }
+        }
+    }
+}
+
+/// Every summand gets the sum's gradient.
+func sumGradient(_ dy: Tensor, of shape: [Int], axis: Int) -> Tensor {
+    let outer = shape[..<axis].reduce(1, *), length = shape[axis], inner = shape[(axis + 1)...].reduce(1, *)
+    return .make(shape) { out in
+        reading(dy) { dy in
+            ThreadPool.shared.runRanges(outer, grain: max(1, elementGrain / max(1, length * inner))) {
+                range in
+                for o in range {
+                    for i in 0..<length {
+                        (out + (o * length + i) * inner).update(from: dy + o * inner, count: inner)
+                    }
+                }
             }
         }
     }

@@ -67,6 +67,28 @@ public struct ResizeFilter: Sendable {
             })
     }
 
+    /// The filter that gives every source position what it gave away: the gradient of resampling.
+    ///
+    /// - Parameter source: positions of the axis that this filter reads.
+    func transposed(_ source: Int) -> ResizeFilter {
+        var ranges = [Range<Int>?](repeating: nil, count: source)
+        for (i, tap) in taps.enumerated() {
+            for position in tap.first..<tap.first + tap.weights.count {
+                ranges[position] = (ranges[position]?.lowerBound ?? i)..<i + 1
+            }
+        }
+        return ResizeFilter(
+            taps: ranges.enumerated().map { position, range in
+                let range = range ?? 0..<1
+                return Taps(
+                    first: range.lowerBound,
+                    weights: range.map { i in
+                        let k = position - taps[i].first
+                        return taps[i].weights.indices.contains(k) ? taps[i].weights[k] : 0
+                    })
+            })
+    }
+
     static func cubic(_ x: Double, a: Double) -> Double {
         let t = abs(x)
         if t < 1 { return ((a + 2) * t - (a + 3)) * t * t + 1 }
@@ -104,7 +126,12 @@ public func resize(_ x: Tensor, rows: ResizeFilter, columns: ResizeFilter) -> Te
                 }
             }
         }
-    }
+    }.recorded(x.isTracked) { _ in .resize(x, rows: rows, columns: columns) }
+}
+
+/// Resampling is linear, so its gradient is resampling with the transposed filters.
+func resizeGradient(_ dy: Tensor, of shape: [Int], rows: ResizeFilter, columns: ResizeFilter) -> Tensor {
+    resize(dy, rows: rows.transposed(shape[1]), columns: columns.transposed(shape[2]))
 }
 
 /// Bilinear without antialiasing, half-pixel centres. `[B, H, W, C] → [B, height, width, C]`
@@ -126,7 +153,15 @@ public func upsampledNearest2x(_ x: Tensor) -> Tensor {
                 }
             }
         }
+    }.recorded(x.isTracked) { _ in .upsampleNearest2x(x) }
+}
+
+/// Each pixel collects the gradients of its four copies.
+func upsampleNearest2xGradient(_ dy: Tensor) -> Tensor {
+    func pairs(_ extent: Int) -> ResizeFilter {
+        ResizeFilter(taps: (0..<extent / 2).map { .init(first: 2 * $0, weights: [1, 1]) })
     }
+    return resize(dy, rows: pairs(dy.shape[1]), columns: pairs(dy.shape[2]))
 }
 
 /// Mean over a `size`×`size` box with zeros outside that count: borders darken. `[B, H, W, C] → [B, H, W, C]`
@@ -139,4 +174,18 @@ public func boxBlur(_ x: Tensor, size: Int) -> Tensor {
             })
     }
     return resize(x, rows: box(x.shape[1]), columns: box(x.shape[2]))
+}
+
+extension Tensor {
+    /// Each element rounded to the nearest bfloat16, ties to even.
+    public func roundedToBFloat16() -> Tensor {
+        Tensor(shape: shape) { out in
+            withValues { values in
+                for i in values.indices {
+                    let bits = values[i].bitPattern
+                    out[i] = Float(bitPattern: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) & 0xFFFF_0000)
+                }
+            }
+        }.recorded(isTracked) { _ in .roundToBFloat16(self) }
+    }
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// C kernels of training: gradients of the operations in tavis_kernels.h, and the optimizer's step. Single-threaded.
+#ifndef TAVIS_GRADIENTS_H
+#define TAVIS_GRADIENTS_H
+
+#include "tavis_kernels.h"
+
+/// dx[i] = dy[i] · f′(x[i]), with y = f(x) where the derivative is written with it. dx may be dy. x may be NULL for
+/// RELU (then y > 0 decides), SIGMOID, EXP and SQRT.
+void tavis_unary_gradient(tavis_unary_op op, float *dx, const float *dy, const float *x, const float *y, size_t n);
+/// Of `tavis_layer_norm_rows`: writes dx, adds to dweight and dbias. dx may be dy.
+void tavis_layer_norm_gradient_rows(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
+                                    const float *weight, float eps, size_t rows, size_t cols);
+/// Of softmax with result y: dx[r, i] = y · (dy − Σ dy·y). dx may be dy.
+void tavis_softmax_gradient_rows(float *dx, const float *dy, const float *y, size_t rows, size_t cols);
+/// Of scaled attention scores with probabilities p, in place: ds[i] ← p[i] · (ds[i] − delta) · scale.
+void tavis_score_gradient(float *ds, const float *p, float delta, float scale, size_t n);
+/// sum[c] += Σ_r x[r, c].
+void tavis_add_rows(float *sum, const float *x, size_t rows, size_t cols);
+/// sum[i] += x[i].
+void tavis_accumulate(float *sum, const float *x, size_t n);
+/// The transpose of `tavis_im2col`: adds each patch entry to the pixel it was read from.
+void tavis_col2im(float *out, const float *patches, size_t h, size_t w, size_t c, size_t kh, size_t kw, size_t stride,
+                  size_t pad, size_t ow, size_t oy0, size_t oy1);
+/// Adds to dweight (k×k×c) what output rows y0..<y1 of `tavis_depthwise_conv` contribute.
+void tavis_depthwise_weight_gradient(float *dweight, const float *in, const float *dy, size_t h, size_t w, size_t c,
+                                     size_t k, size_t y0, size_t y1);
+/// Of `tavis_max_pool_2x2`, for output rows y0..<y1: dy goes to the first largest of the four inputs.
+void tavis_max_pool_2x2_gradient(float *dx, const float *dy, const float *in, size_t w, size_t c, size_t y0,
+                                 size_t y1);
+/// One step of AdamW (decoupled decay): m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²,
+/// p ← p·(1 − rate·decay) − rate·(m/correction1) / (sqrt(v/correction2) + eps).
+void tavis_adamw(float *p, float *m, float *v, const float *g, float rate, float beta1, float beta2, float eps,
+                 float decay, float correction1, float correction2, size_t n);
+
+#endif

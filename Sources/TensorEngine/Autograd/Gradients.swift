@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+
+/// Gradients of one scalar, by parameter.
+public struct Gradients: Sendable {
+    fileprivate(set) var leaves: [Int: Tensor] = [:]
+
+    /// Gradient for a tracked leaf, nil where the scalar does not depend on it.
+    public subscript(_ leaf: Tensor) -> Tensor? { leaf.node.flatMap { leaves[$0.id] } }
+}
+
+/// Derivatives of a scalar with respect to every tracked leaf it depends on.
+///
+/// Walks the tape backwards once and frees it on the way: a result can be differentiated once.
+public func gradients(of loss: Tensor) -> Gradients {
+    precondition(loss.count == 1, "gradients: shape \(loss.shape) is not a scalar")
+    return gradients(of: loss, seed: Tensor(loss.shape, filled: 1))
+}
+
+/// Derivatives of Σ seed · result.
+func gradients(of result: Tensor, seed: Tensor) -> Gradients {
+    guard let root = result.node else { return Gradients() }
+    var pending = [root.id: seed]
+    var found = Gradients()
+    for node in orderedNodes(from: root) {
+        guard let gradient = pending.removeValue(forKey: node.id) else {
+            node.op = nil
+            continue
+        }
+        guard let op = node.op else {
+            accumulate(gradient, at: node.id, in: &found.leaves)
+            continue
+        }
+        node.op = nil
+        let inputs = op.inputs
+        for (input, gradient) in zip(inputs, op.gradients(gradient)) {
+            guard let node = input.node, let gradient else { continue }
+            accumulate(gradient, at: node.id, in: &pending)
+        }
+        if case .checkpoint(let segment) = op {
+            for (id, gradient) in segment.takeLeaves() { accumulate(gradient, at: id, in: &found.leaves) }
+        }
+    }
+    return found
+}
+
+/// Nodes that feed `root`, newest first.
+private func orderedNodes(from root: GradientNode) -> [GradientNode] {
+    var seen: Set<Int> = [root.id]
+    var nodes = [root], open = [root]
+    while let node = open.popLast() {
+        for input in node.op?.inputs ?? [] {
+            guard let node = input.node, seen.insert(node.id).inserted else { continue }
+            nodes.append(node)
+            open.append(node)
+        }
+    }
+    return nodes.sorted { $0.id > $1.id }
+}
+
+private func accumulate(_ gradient: Tensor, at id: Int, in sums: inout [Int: Tensor]) {
+    guard var sum = sums.removeValue(forKey: id) else {
+        sums[id] = gradient
+        return
+    }
+    precondition(sum.count == gradient.count, "gradients: \(sum.shape) and \(gradient.shape) for one tensor")
+    sum.add(gradient)
+    sums[id] = sum
+}
+
+extension Tensor {
+    /// Adds another tensor of as many elements in place.
+    mutating func add(_ other: Tensor) {
+        withMutableValues { sum in
+            guard let sum = sum.baseAddress else { return }
+            reading(other) { x in
+                ThreadPool.shared.runRanges(other.count, grain: elementGrain) {
+                    tavis_accumulate(sum + $0.lowerBound, x + $0.lowerBound, $0.count)
+                }
+            }
+        }
+    }
+}
