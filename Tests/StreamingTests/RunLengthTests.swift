@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Streaming
+import TensorEngine
 import Testing
 
 /// Strings made by `pycocotools.mask.encode` 2.0.

@@ -9,7 +9,7 @@ package import Testing
 package struct Golden: CustomTestStringConvertible, Sendable {
     package let name: String
     package let file: SafetensorsFile
-    private let manifestData: Data
+    package let manifestData: Data
 
     package var testDescription: String { name }
 

@@ -41,7 +41,9 @@ public struct AudioTower: Sendable {
     ///
     /// `mel [B, 128, 204]` → `[B, 229, D]`; token 1 + 19·row + column covers mel rows 10·row … +15 and frames
     /// 10·column … +15.
-    public func trunk(_ mel: Tensor) -> Tensor { blocks.reduce(tokens(mel)) { $1($0) } }
+    public func trunk(_ mel: Tensor) -> Tensor {
+        blocks.reduce(tokens(mel)) { x, block in checkpointed([x]) { block($0[0]) } }
+    }
 
     /// Patches with class token and positions.
     func tokens(_ mel: Tensor) -> Tensor {

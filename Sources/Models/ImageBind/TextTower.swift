@@ -54,7 +54,9 @@ public struct TextTower: Sendable {
 
     /// The residual stream after the last block at all positions. `[N, L, D] → [N, L, D]`
     func states(_ embeddings: Tensor) -> Tensor {
-        blocks.reduce(tokens(embeddings)) { $1($0, causal: true) }
+        blocks.reduce(tokens(embeddings)) { x, block in
+            checkpointed([x]) { block($0[0], causal: true) }
+        }
     }
 
     /// Embeddings with positions.

@@ -6,7 +6,7 @@ public import TensorEngine
 /// Source: `imagebind/models/multimodal_preprocessors.py`, `RGBDTPreprocessor`; `imagebind_model.py`.
 public struct VisionTower: Sendable {
     private let stem: Tensor
-    private let stillStem: Tensor
+    private let stillStem: Folded
     private let classToken: Tensor
     private let positions: Tensor
     let preNorm: LayerNorm
@@ -15,7 +15,7 @@ public struct VisionTower: Sendable {
     private let headWeight: Tensor
     private let config: TowerConfig
     private let patchSide, grid: Int
-    private let interpolated = ConstantCache<Int>()
+    private let interpolated = SizeCache<Tensor>()
 
     init(_ weights: Weights, _ all: ImageBindConfig) throws {
         config = all.vision
@@ -25,7 +25,10 @@ public struct VisionTower: Sendable {
         let preprocessor = weights["modality_preprocessors.vision"], trunk = weights["modality_trunks.vision"]
         stem = try preprocessor["rgbt_stem.proj.1"]("weight", [dim, 3, 2, side, side])
         // A still image is shown twice, so the two temporal slices add up to one kernel.
-        stillStem = stem.reshaped(dim, 3, 2, side * side).sum(axis: 2).reshaped(dim, 3, side, side)
+        let stem = stem
+        stillStem = Folded([stem]) {
+            stem.reshaped(dim, 3, 2, side * side).sum(axis: 2).reshaped(dim, 3, side, side)
+        }
         classToken = try preprocessor("cls_token", [1, 1, dim])
         positions = try preprocessor("pos_embedding_helper.pos_embed", [1, grid * grid + 1, dim])
         preNorm = try LayerNorm(trunk["pre_transformer_layer"][0], dim, eps: 1e-6)
@@ -48,7 +51,7 @@ public struct VisionTower: Sendable {
         let x = preNorm(tokens(image))
         let last = blocks.count - 1
         return blocks.indices.reduce(x) { x, i in
-            blocks[i](x, queries: firstTokenOnly && i == last ? 1 : nil)
+            checkpointed([x]) { blocks[i]($0[0], queries: firstTokenOnly && i == last ? 1 : nil) }
         }
     }
 
@@ -61,7 +64,7 @@ public struct VisionTower: Sendable {
     }
 
     private func embed(_ image: Tensor) -> Tensor {
-        guard image.rank == 5 else { return conv2d(image, stillStem, stride: patchSide) }
+        guard image.rank == 5 else { return conv2d(image, stillStem(), stride: patchSide) }
         let (b, s, d) = (image.shape[0], image.shape[2], config.dim)
         precondition(image.shape[1] == 2, "VisionTower: \(image.shape) is not a clip of two frames")
         let slices = stem.permuted(2, 0, 1, 3, 4)
@@ -77,7 +80,7 @@ public struct VisionTower: Sendable {
     /// The learnt table, resampled for other picture sizes (bicubic, no antialiasing); once per size.
     private func position(side: Int) -> Tensor {
         guard side != grid else { return positions }
-        return interpolated(side) {
+        return interpolated(side, of: positions) {
             let table = positions.sliced(axis: 1, 1..<positions.shape[1]).reshaped(1, grid, grid, config.dim)
             let filter = ResizeFilter.bicubic(from: grid, to: side)
             let resized = resize(table, rows: filter, columns: filter).reshaped(1, side * side, config.dim)

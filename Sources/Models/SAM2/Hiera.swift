@@ -95,7 +95,7 @@ struct Hiera: Sendable {
             if let vector = adapters?[i] {
                 x = x + (vector.shape[0] == 1 ? vector : vector.reshaped(-1, 1, 1, vector.shape[1]))
             }
-            x = block(x)
+            x = checkpointed([x]) { block($0[0]) }
             if i == 0 { probe?("trunk.block0", x) }
             if let stage = block.config.endsStage {
                 probe?("trunk.stage\(stage)", x)
@@ -107,7 +107,7 @@ struct Hiera: Sendable {
 
     /// Bicubic background plus the window's embedding repeated over the map. → `[1, size, size, E]`
     func positionEmbedding(size: Int) -> Tensor {
-        positions(size) {
+        positions(size, of: background.isTracked ? background : window) {
             let wide = resize(
                 background.permuted(0, 2, 3, 1), rows: .bicubic(from: background.shape[2], to: size),
                 columns: .bicubic(from: background.shape[3], to: size))

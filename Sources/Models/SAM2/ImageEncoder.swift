@@ -11,6 +11,11 @@ public struct ImageFeatures: Sendable {
     /// `[B, S/16, S/16, C]`, without memory.
     public let embedding: Tensor
 
+    /// Features of some of the images.
+    public subscript(rows range: Range<Int>) -> ImageFeatures {
+        ImageFeatures(s0: s0[rows: range], s1: s1[rows: range], embedding: embedding[rows: range])
+    }
+
     public init(s0: Tensor, s1: Tensor, embedding: Tensor) {
         self.s0 = s0
         self.s1 = s1
@@ -87,16 +92,19 @@ struct FpnNeck: Sendable {
 
 /// Two 1×1 convolutions as one: W₂(W₁x + b₁) + b₂ = (W₂W₁)x + (W₂b₁ + b₂).
 private struct Affine: Sendable {
-    let weight, bias: Tensor
+    private let weight, bias: Folded
 
     init(_ second: Conv2d, after first: Conv2d) {
-        func matrix(_ conv: Conv2d) -> Tensor {
+        @Sendable func matrix(_ conv: Conv2d) -> Tensor {
             conv.weight.reshaped(conv.weight.shape[0], conv.weight.shape[1])
         }
-        func vector(_ conv: Conv2d) -> Tensor { conv.bias ?? Tensor([conv.weight.shape[0]]) }
-        weight = matmul(matrix(second), matrix(first))
-        bias = linear(vector(first).reshaped(1, -1), matrix(second), vector(second)).reshaped(-1)
+        @Sendable func vector(_ conv: Conv2d) -> Tensor { conv.bias ?? Tensor([conv.weight.shape[0]]) }
+        let weights = [first.weight, first.bias, second.weight, second.bias]
+        weight = Folded(weights) { matmul(matrix(second), matrix(first)) }
+        bias = Folded(weights) {
+            linear(vector(first).reshaped(1, -1), matrix(second), vector(second)).reshaped(-1)
+        }
     }
 
-    func callAsFunction(_ x: Tensor) -> Tensor { linear(x, weight, bias) }
+    func callAsFunction(_ x: Tensor) -> Tensor { linear(x, weight(), bias()) }
 }

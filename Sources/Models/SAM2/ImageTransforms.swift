@@ -15,15 +15,21 @@ public enum ImageTransforms {
             pixels.count == width * height * 3, "image: \(pixels.count) bytes for \(width)×\(height)")
         let levels = (0..<256).map { Float($0) / 255 }
         let picture = mapped(pixels, shape: [1, height, width, 3], [levels, levels, levels])
-        var resized = resize(
-            picture, rows: .antialiasedBilinear(from: height, to: size),
-            columns: .antialiasedBilinear(from: width, to: size))
-        resized.withMutableValues { values in
+        return normalised(
+            resize(
+                picture, rows: .antialiasedBilinear(from: height, to: size),
+                columns: .antialiasedBilinear(from: width, to: size)))
+    }
+
+    /// Minus the mean, over the deviation. `[B, H, W, 3]`, 0 … 1.
+    public static func normalised(_ picture: Tensor) -> Tensor {
+        var result = picture
+        result.withMutableValues { values in
             for i in stride(from: 0, to: values.count, by: 3) {
                 for c in 0..<3 { values[i + c] = (values[i + c] - mean[c]) / deviation[c] }
             }
         }
-        return resized
+        return result
     }
 
     /// As for frames of a video: Pillow's bicubic resize on 8 bits, then normalised.
@@ -32,11 +38,11 @@ public enum ImageTransforms {
     public static func videoFrame(_ pixels: [UInt8], width: Int, height: Int, size: Int) -> Tensor {
         let resized = pillowResize(
             pixels, width: width, height: height, toWidth: size, toHeight: size, filter: .bicubic)
-        return mapped(resized, shape: [1, size, size, 3], normalised)
+        return mapped(resized, shape: [1, size, size, 3], normalisedLevels)
     }
 
     /// Normalised value of each level of each colour.
-    private static let normalised = (0..<3).map { c in
+    private static let normalisedLevels = (0..<3).map { c in
         (0..<256).map { (Float(Double($0) / 255) - mean[c]) / deviation[c] }
     }
 

@@ -29,7 +29,7 @@ public struct SelectedMasks: Sendable {
 public struct MaskDecoder: Sendable {
     let transformer: TwoWayTransformer
     /// Object score, IoU and four mask tokens. `[6, C]`
-    let outputTokens: Tensor
+    let outputTokens: Folded
     let upscale0, upscale1: ConvTranspose2d
     let upscaleNorm: LayerNorm
     let hypernetworks: [MLP]
@@ -43,10 +43,11 @@ public struct MaskDecoder: Sendable {
         let C = config.hiddenDim
         transformer = try TwoWayTransformer(
             weights["transformer"], dim: C, hidden: config.decoderHidden, heads: config.decoderHeads)
-        outputTokens = concat([
+        let tokens = [
             try weights["obj_score_token"]("weight", [1, C]), try weights["iou_token"]("weight", [1, C]),
             try weights["mask_tokens"]("weight", [Self.maskTokens, C]),
-        ])
+        ]
+        outputTokens = Folded(tokens) { concat(tokens) }
         upscale0 = try ConvTranspose2d(weights["output_upscaling"][0], C, C / 4, kernel: 2)
         upscaleNorm = try LayerNorm(weights["output_upscaling"][1], C / 4, eps: 1e-6)
         upscale1 = try ConvTranspose2d(weights["output_upscaling"][3], C / 4, C / 8, kernel: 2)
@@ -64,21 +65,24 @@ public struct MaskDecoder: Sendable {
     /// Predicts four masks for each of B prompts.
     ///
     /// - Parameters:
-    ///   - image: embedding `[B or 1, h, w, C]`. Of batch 1 it serves all prompts and is not repeated before it must.
+    ///   - image: embedding `[I, h, w, C]`. I divides B: each image serves B / I prompts in a row, and is not repeated
+    ///     before it must.
     ///   - positions: `PromptEncoder.densePositionEncoding`, `[1, h, w, C]`.
     ///   - sparse: prompt tokens `[B, N, C]`.
-    ///   - dense: `[B or 1, h, w, C]`, or `[B or 1, 1, 1, C]`: the same everywhere.
-    ///   - s0, s1: fine features `[B or 1, 4h, 4w, C/8]`, `[B or 1, 2h, 2w, C/4]`.
+    ///   - dense: `[D, h, w, C]`, or `[D, 1, 1, C]`: the same everywhere. D divides I.
+    ///   - s0, s1: fine features `[F, 4h, 4w, C/8]`, `[F, 2h, 2w, C/4]`. F divides B.
     public func predictMasks(
         image: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor, s0: Tensor, s1: Tensor
     ) -> DecodedMasks {
         let (h, w, C) = (image.shape[1], image.shape[2], image.shape[3]), B = sparse.shape[0]
-        let tokens = concat([outputTokens.reshaped(1, -1, C).repeated(B), sparse], axis: 1)
+        let tokens = concat([outputTokens().reshaped(1, -1, C).repeated(B), sparse], axis: 1)
         let (hs, keys) = transformer(
-            (image + dense).reshaped(-1, h * w, C), positions: positions.reshaped(1, h * w, C), tokens: tokens
+            image.adding(shared: dense).reshaped(-1, h * w, C), positions: positions.reshaped(1, h * w, C),
+            tokens: tokens
         )
         let map = keys.reshaped(B, h, w, C)
-        let fine = (upscale1(upscaleNorm(upscale0(map) + s1).gelu()) + s0).gelu()
+        let middle = upscaleNorm(upscale0(map).adding(shared: s1)).gelu()
+        let fine = upscale1(middle).adding(shared: s0).gelu()
 
         func token(_ index: Int) -> Tensor { hs.sliced(axis: 1, index..<index + 1).reshaped(B, C) }
         let weights = concat(

@@ -108,8 +108,9 @@ public struct MemoryAttention: Sendable {
         let keys = memory.values + memory.positions
         var x = (image + positions * 0.1).reshaped(b, h * w, C)
         for (i, layer) in layers.enumerated() {
-            x = layer(
-                x, keys: keys, values: memory.values, pointerTokens: memory.pointerTokens, table)
+            x = checkpointed([x, keys, memory.values]) {
+                layer($0[0], keys: $0[1], values: $0[2], pointerTokens: memory.pointerTokens, table)
+            }
             probe?("layer\(i)", x)
         }
         return norm(x).reshaped(b, h, w, C)

@@ -5,9 +5,9 @@ import TensorEngine
 
 /// Result of one object on one frame, as far as it is still needed.
 struct FrameOutput: Sendable {
-    /// `[1, h, w, Cm]`, bfloat16 values; nil until encoded or once too old.
+    /// `[B, h, w, Cm]`, bfloat16 values: B samples in step, one in a stream; nil until encoded or once too old.
     var memory: Tensor?
-    /// `[1, C]`
+    /// `[B, C]`
     var pointer: Tensor
     /// Logits after hole filling `[1, 1, S/4, S/4]`; nil once the frame can no longer be corrected.
     var masks: Tensor?
@@ -159,7 +159,7 @@ struct MemoryBank: Sendable {
 }
 
 extension SAM2 {
-    /// The embedding of a frame, conditioned on what is remembered of an object. `[1, h, w, C]`
+    /// The embedding of a frame, conditioned on what is remembered of an object. `[B, h, w, C]`
     func conditioned(_ embedding: Tensor, on bank: MemoryBank, at frame: Int, pointerLimit: Int) -> Tensor {
         let (memories, pointers) = bank.read(at: frame, config, pointerLimit: pointerLimit)
         let tokens = memoryTokens(
@@ -178,11 +178,12 @@ extension SAM2 {
         _ memories: [MemoryBank.Memory], _ pointers: [MemoryBank.Pointer], size: Int, pointerLimit: Int
     ) -> MemoryTokens {
         let Cm = config.memoryDim, pieces = config.hiddenDim / Cm
-        let places = memoryPositions(size) { placesInTime(size: size) }
-        var values = memories.compactMap { $0.output.memory?.reshaped(1, size * size, Cm) }
+        let places = memoryPositions(size, of: memoryTimes) { placesInTime(size: size) }
+        var values = memories.compactMap { $0.output.memory?.reshaped(-1, size * size, Cm) }
         var positions = memories.map { places[$0.time] }
         if !pointers.isEmpty {
-            values.append(concat(pointers.map(\.pointer)).reshaped(1, pointers.count * pieces, Cm))
+            let rows = pointers.map { $0.pointer.reshaped(-1, pieces, Cm) }
+            values.append(concat(rows, axis: 1))
             positions.append(
                 pointerPositions(pointers.map(\.distance), limit: pointerLimit).repeated(pieces)
                     .reshaped(1, pointers.count * pieces, Cm))

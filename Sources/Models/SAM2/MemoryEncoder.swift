@@ -8,9 +8,10 @@ struct MaskDownSampler: Sendable {
     let norms: [LayerNorm]
     let out: Conv2d
 
-    init(_ weights: Weights, dim: Int) throws {
+    /// - Parameter widest: channels after the last strided convolution.
+    init(_ weights: Weights, dim: Int, widest: Int) throws {
         // Channels grow by the area that a stride takes away.
-        let channels = [1, 4, 16, 64, 256], encoder = weights["encoder"]
+        let channels = [1] + (0..<4).map { max(1, widest >> (6 - 2 * $0)) }, encoder = weights["encoder"]
         convs = try (0..<4).map {
             try Conv2d(encoder[3 * $0], channels[$0], channels[$0 + 1], kernel: 3, stride: 2, padding: 1)
         }
@@ -54,20 +55,21 @@ public struct MemoryEncoder: Sendable {
 
     public init(_ weights: Weights, _ config: SAM2Config) throws {
         let C = config.hiddenDim
-        maskDownSampler = try MaskDownSampler(weights["mask_downsampler"], dim: C)
+        maskDownSampler = try MaskDownSampler(
+            weights["mask_downsampler"], dim: C, widest: config.maskEncoderChannels)
         pixelProjection = try Conv2d(weights["pix_feat_proj"], C, C, kernel: 1)
         fuser = try (0..<2).map { try CXBlock(weights["fuser"]["layers"][$0], dim: C) }
         outProjection = try Conv2d(weights["out_proj"], C, config.memoryDim, kernel: 1)
     }
 
     /// - Parameters:
-    ///   - image: embedding without memory `[B or 1, h, w, C]`.
+    ///   - image: embedding without memory `[I, h, w, C]`; I divides B.
     ///   - mask: `[B, 1, S, S]`, ready: probabilities or scaled ones.
     /// - Returns: `[B, h, w, Cm]`
     public func callAsFunction(_ image: Tensor, mask: Tensor) -> Tensor {
         let size = (mask.shape[2], mask.shape[3])
         let down = maskDownSampler(mask.reshaped(-1, size.0, size.1, 1))
-        let fused = fuser.reduce(down + pixelProjection(image)) { $1($0) }
+        let fused = fuser.reduce(down.adding(shared: pixelProjection(image))) { $1($0) }
         return outProjection(fused)
     }
 }

@@ -2,24 +2,7 @@
 // Fixed position encodings. They depend on sizes only, so each is computed once and kept by `SizeCache`.
 // Source: `sam2/modeling/position_encoding.py`, `sam2_utils.py` (`get_1d_sine_pe`).
 import Foundation
-import Synchronization
 import TensorEngine
-
-/// Values computed once per size. Holds a few sizes: a model works at one, sometimes two.
-final class SizeCache<Value: Sendable>: Sendable {
-    private let values = Mutex<[Int: Value]>([:])
-    private static var limit: Int { 4 }
-
-    func callAsFunction(_ size: Int, _ make: () -> Value) -> Value {
-        if let value = values.withLock({ $0[size] }) { return value }
-        let value = make()
-        values.withLock {
-            if $0.count >= Self.limit { $0.removeAll() }
-            $0[size] = value
-        }
-        return value
-    }
-}
 
 /// 10000^(2·⌊j/2⌋ / count), the divisor of channel j.
 private func sineDivisor(_ j: Int, _ count: Int) -> Float {

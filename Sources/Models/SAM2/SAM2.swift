@@ -147,14 +147,8 @@ public struct SAM2: Sendable {
     /// Before rounding. `masks`: logits `[B, 1, S, S]`.
     func encodeMemory(_ embedding: Tensor, masks: Tensor, objectScores: Tensor, fromPrompts: Bool) -> Tensor {
         let binary = config.binarizesMaskFromPointsForMemory && fromPrompts
-        var prepared = binary ? masks : masks.sigmoid()
-        prepared.withMutableValues { values in
-            for i in values.indices {
-                let p: Float = binary ? (values[i] > 0 ? 1 : 0) : values[i]
-                values[i] = p * 20 - 10
-            }
-        }
-        var memory = memoryEncoder(embedding, mask: prepared)
+        let shown = binary ? Self.isPositive(masks) : masks.sigmoid()
+        var memory = memoryEncoder(embedding, mask: shown * 20 - 10)
         if let noObjectEmbedding {
             let absent = objectScores.values.map { Float($0 > 0 ? 0 : 1) }
             if absent.contains(1) {
@@ -163,6 +157,12 @@ public struct SAM2: Sendable {
             }
         }
         return memory
+    }
+
+    private static func isPositive(_ masks: Tensor) -> Tensor {
+        Tensor(shape: masks.shape) { out in
+            masks.withValues { for i in $0.indices { out[i] = $0[i] > 0 ? 1 : 0 } }
+        }
     }
 
     /// Bilinear, antialiased or not. `[B, n, H, W] → [B, n, size, size]`

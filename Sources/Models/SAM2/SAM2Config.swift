@@ -82,6 +82,8 @@ public struct SAM2Config: Codable, Sendable, Equatable {
     public var decoderHidden = 2048
     public var decoderHeads = 8
     public var iouHeadHidden = 256
+    /// Channels of the memory encoder's last strided convolution of masks.
+    public var maskEncoderChannels = 256
 
     /// Memories a frame attends to: all conditioning frames and `memoryFrames − 1` others.
     public var memoryFrames = 7

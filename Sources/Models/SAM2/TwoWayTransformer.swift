@@ -21,7 +21,7 @@ struct Attention: Sendable {
         var q = qProj(q)
         let k = kProj(k), v = vProj(v)
         // Queries that all prompts share are projected once.
-        if q.shape[0] < k.shape[0] { q = q.repeated(k.shape[0]) }
+        if q.shape[0] < k.shape[0] { q = q.repeated(k.shape[0] / q.shape[0]) }
         return outProj(attention(q, k, v, heads: heads), residual: residual)
     }
 }
@@ -62,7 +62,7 @@ struct TwoWayAttentionBlock: Sendable {
         let positionedKeys = keys + keyPositions
         q = norm2(tokenToImage(q + queryPositions, positionedKeys, keys, residual: q))
         q = norm3(mlp(q, residual: q))
-        if keys.shape[0] < q.shape[0] { keys = keys.repeated(q.shape[0]) }
+        if keys.shape[0] < q.shape[0] { keys = keys.repeated(q.shape[0] / keys.shape[0]) }
         keys = norm4(imageToToken(positionedKeys, q + queryPositions, q, residual: keys))
         return (q, keys)
     }

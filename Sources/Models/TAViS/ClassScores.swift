@@ -32,12 +32,16 @@ extension TAViS {
     ///   - logits: masks at the frame's size, `[R, S, S]`.
     /// - Returns: `[R, K]`
     public func imageTextLogits(image: Tensor, logits: Tensor, _ bank: LabelBank) -> Tensor {
+        matmul(imageEmbeddings(image: image, logits: logits), bank.embeddings, transposeB: true)
+    }
+
+    /// ImageBind's embeddings of what each mask shows. `image [1, S, S, 3]`, `logits [R, S, S]` → `[R, E]`
+    public func imageEmbeddings(image: Tensor, logits: Tensor) -> Tensor {
         let shown = resizeBilinear(
             Self.highlighted(image: image, logits: logits), height: config.imageBindSide,
             width: config.imageBindSide)
         let tokens = imageBind.vision.trunk(shown, firstTokenOnly: true)
-        let embeddings = imageBind.vision.head(tokens.reshaped(tokens.shape[0], -1))
-        return matmul(embeddings, bank.embeddings, transposeB: true)
+        return imageBind.vision.head(tokens.reshaped(tokens.shape[0], -1))
     }
 
     /// The object as it is over a blurred background: R = I·μ + box₇₅(I·(1−μ))·(1−μ), μ the mask's probability.

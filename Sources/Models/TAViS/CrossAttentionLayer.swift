@@ -6,29 +6,29 @@ import TensorEngine
 /// No feed-forward part, no self-attention. The position is added to the query only, not to the residual.
 /// Source: `sam2_train/sam2_video_predictor.py`, `CrossAttentionLayer`; keys of `nn.MultiheadAttention`.
 struct CrossAttentionLayer: Sendable {
-    private let query, key, value, out: (weight: Tensor, bias: Tensor)
+    /// Query, key and value projections one below the other.
+    private let inWeight, inBias: Tensor
+    private let out: Linear
     private let norm: LayerNorm
     private let heads: Int
 
     init(_ weights: Weights, dim: Int, heads: Int) throws {
         let attention = weights["multihead_attn"]
-        let weight = try attention("in_proj_weight", [3 * dim, dim])
-        let bias = try attention("in_proj_bias", [3 * dim])
-        func part(_ i: Int) -> (Tensor, Tensor) {
-            (weight[rows: i * dim..<(i + 1) * dim], bias[rows: i * dim..<(i + 1) * dim])
-        }
-        (query, key, value) = (part(0), part(1), part(2))
-        out = (try attention["out_proj"]("weight", [dim, dim]), try attention["out_proj"]("bias", [dim]))
+        inWeight = try attention("in_proj_weight", [3 * dim, dim])
+        inBias = try attention("in_proj_bias", [3 * dim])
+        out = try Linear(attention["out_proj"], dim, dim)
         norm = try LayerNorm(weights["norm"], dim, eps: 1e-5)
         self.heads = heads
     }
 
     /// `x [B, N, D]`, `position [N, D]`, `memory [B, L, D]` → `[B, N, D]`
     func callAsFunction(_ x: Tensor, position: Tensor? = nil, memory: Tensor) -> Tensor {
-        let asked = position.map { x + $0 } ?? x
+        let d = x.shape[2]
+        let q = linear(position.map { x + $0 } ?? x, inWeight[rows: 0..<d], inBias[rows: 0..<d])
+        let packed = linear(memory, inWeight[rows: d..<3 * d], inBias[rows: d..<3 * d])
         let attended = attention(
-            linear(asked, query.weight, query.bias), linear(memory, key.weight, key.bias),
-            linear(memory, value.weight, value.bias), heads: heads)
-        return norm(linear(attended, out.weight, out.bias, residual: x))
+            HeadColumns(q), HeadColumns(packed, start: 0, count: d), HeadColumns(packed, start: d, count: d),
+            heads: heads)
+        return norm(out(attended, residual: x))
     }
 }

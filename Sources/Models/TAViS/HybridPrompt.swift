@@ -25,11 +25,12 @@ struct HybridPrompt: Sendable {
     ///   - queries: `[B, N, A]`, after stage W.
     ///   - objects: `[B, N, A]`, after stage A.
     ///   - token: `[B, A]`, the undivided sound.
+    ///   - isTrained: whether gradients flow back through the tower.
     ///   - tower: text trunk read at one position per row: (embeddings `[R, tokens, T]`, positions) → `[R, T]`.
     /// - Returns: sparse prompts `[B, N + 1, dim]`, pseudo-text rows of the objects `[B, N, T]`.
     func callAsFunction(
         queries: Tensor, objects: Tensor, token: Tensor, position: TAViSConfig.PseudoTextPosition,
-        tower: (Tensor, [Int]) -> Tensor
+        isTrained: Bool, tower: (Tensor, [Int]) -> Tensor
     ) -> (sparse: Tensor, pseudoText: Tensor) {
         let (b, n, a) = (objects.shape[0], objects.shape[1], objects.shape[2])
         // All objects first, then the scenes.
@@ -39,7 +40,8 @@ struct HybridPrompt: Sendable {
             case .argmax: selection(sources).argmax()
             case .last: Array(repeating: tokens - 1, count: b * (n + 1))
             }
-        let rows = tower(embeddings(sources).reshaped(b * (n + 1), tokens, textDim), positions)
+        let found = tower(embeddings(sources).reshaped(b * (n + 1), tokens, textDim), positions)
+        let rows = isTrained ? found : found.detached()
         let objectRows = rows[rows: 0..<b * n].reshaped(b, n, textDim)
         let textPrompt = text(
             concat([objectRows, rows[rows: b * n..<b * (n + 1)].reshaped(b, 1, textDim)], axis: 1))

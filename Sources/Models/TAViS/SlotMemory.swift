@@ -51,16 +51,24 @@ extension TAViS {
     ///     `[slots, s, s, 64]`.
     public func segment(
         image: Tensor, prompts: AudioPrompts, dense: Tensor, memory: inout SlotMemory,
-        softMasks: Bool = false,
-        probe: Probe? = nil
+        softMasks: Bool = false, probe: Probe? = nil
     ) -> FramePrediction {
-        let side = image.shape[1], frame = memory.frame
+        segment(
+            features(image: image, prompts: prompts), prompts: prompts, dense: dense, memory: &memory,
+            softMasks: softMasks, probe: probe)
+    }
+
+    /// The same on features made before.
+    public func segment(
+        _ features: ImageFeatures, prompts: AudioPrompts, dense: Tensor, memory: inout SlotMemory,
+        softMasks: Bool = false, probe: Probe? = nil
+    ) -> FramePrediction {
+        let frame = memory.frame, slots = config.slots
         let pointerLimit = min(memory.pointerLimit, config.sam2.maxObjectPointers)
-        let features = features(image: image, prompts: prompts)
         let remembers = memory.banks.contains { !$0.conditioning.isEmpty }
         var conditioned = sam2.withoutMemory(features.embedding)
         if remembers {
-            conditioned = concat(
+            conditioned = Self.interleaved(
                 memory.banks.map { bank in
                     bank.conditioning.isEmpty
                         ? conditioned
@@ -71,17 +79,15 @@ extension TAViS {
         }
         let prediction = decode(conditioned, features: features, prompts: prompts, dense: dense, slots: nil)
 
-        let slots = config.slots, quarter = prediction.logits.shape[1]
-        let masks = sam2.resizedMasks(
-            prediction.logits.reshaped(slots, 1, quarter, quarter), size: side, antialias: false)
-        let encoded = sam2.encodeMemory(
-            features.embedding, masks: masks, objectScores: prediction.objectScores, fromPrompts: !softMasks)
+        let encoded = encodedMemory(features, prediction, softMasks: softMasks)
         probe?("memory_encoder", encoded)
         let rounded = encoded.roundedToBFloat16()
         let pointers = pointers(prediction)
         for slot in 0..<slots {
             let output = FrameOutput(
-                memory: rounded[rows: slot..<slot + 1], pointer: pointers[rows: slot..<slot + 1], masks: nil,
+                memory: Self.slot(slot, of: slots, in: rounded),
+                pointer: Self.slot(slot, of: slots, in: pointers),
+                masks: nil,
                 objectScore: prediction.objectScores[slot, 0],
                 iou: prediction.iou[slot, prediction.best[slot]],
                 candidateIoU: [], pendingEmbedding: nil)
@@ -97,13 +103,36 @@ extension TAViS {
         return prediction
     }
 
-    /// One object pointer per slot. `[slots, 256]`
+    /// What each slot's mask leaves to remember. `[B · slots, s, s, 64]`
+    private func encodedMemory(_ features: ImageFeatures, _ prediction: FramePrediction, softMasks: Bool)
+        -> Tensor
+    {
+        let (rows, quarter) = (prediction.logits.shape[0], prediction.logits.shape[1])
+        let masks = sam2.resizedMasks(
+            prediction.logits.reshaped(rows, 1, quarter, quarter), size: 4 * quarter, antialias: false)
+        return sam2.encodeMemory(
+            features.embedding, masks: masks, objectScores: prediction.objectScores, fromPrompts: !softMasks)
+    }
+
+    /// Rows of one slot among those of B samples. `[B · slots, …] → [B, …]`
+    private static func slot(_ slot: Int, of slots: Int, in rows: Tensor) -> Tensor {
+        let rest = Array(rows.shape.dropFirst())
+        return rows.reshaped([-1, slots] + rest).sliced(axis: 1, slot..<slot + 1).reshaped([-1] + rest)
+    }
+
+    /// Rows of all slots, sample by sample. Each `[B, …]` → `[B · slots, …]`
+    private static func interleaved(_ slots: [Tensor]) -> Tensor {
+        let rest = Array(slots[0].shape.dropFirst())
+        return concat(slots.map { $0.reshaped([-1, 1] + rest) }, axis: 1).reshaped([-1] + rest)
+    }
+
+    /// One object pointer per row of the prediction. `[B · slots, 256]`
     private func pointers(_ prediction: FramePrediction) -> Tensor {
-        let slots = prediction.best.count, c = config.sam2.hiddenDim
-        let tokens = prediction.tokens.reshaped(slots * 3, c)
-            .gathered(prediction.best.enumerated().map { $0 * 3 + $1 })
+        let count = prediction.best.count, choices = prediction.tokens.shape[1], c = config.sam2.hiddenDim
+        let tokens = prediction.tokens.reshaped(-1, c)
+            .gathered(prediction.best.enumerated().map { $0 * choices + $1 })
         let present = prediction.objectScores.values.map { $0 + Self.presenceLift > 0 }
         let rows = concat([sam2.pointerProjection(tokens), sam2.noObjectPointer])
-        return rows.gathered(present.enumerated().map { $1 ? $0 : slots })
+        return rows.gathered(present.enumerated().map { $1 ? $0 : count })
     }
 }

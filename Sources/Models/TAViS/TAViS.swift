@@ -50,6 +50,12 @@ public struct TAViS: Sendable {
         return key.hasPrefix("image_encoder.prompt_generator.")
     }
 
+    /// Weights that the published training leaves as they are: ImageBind, and the image encoder but for its adapters.
+    public static func isFrozenAsPublished(_ key: String) -> Bool {
+        key.hasPrefix("imagebind.")
+            || key.contains("image_encoder") && !key.contains("prompt_generator")
+    }
+
     /// What a window of sound contributes to the frames it is used for.
     public struct AudioPrompts: Sendable {
         /// One prompt per slot, `[B, slots, 256]`.
@@ -64,6 +70,14 @@ public struct TAViS: Sendable {
         public let scene: Tensor
         /// Raw text rows of the objects' pseudo-text, `[B, N, 1024]`.
         public let pseudoText: Tensor
+
+        /// The prompts of some of the samples.
+        public subscript(rows range: Range<Int>) -> AudioPrompts {
+            AudioPrompts(
+                sparse: sparse[rows: range], adapters: adapters.map { $0[rows: range] },
+                queries: queries[rows: range], objects: objects[rows: range], scene: scene[rows: range],
+                pseudoText: pseudoText[rows: range])
+        }
     }
 
     /// - Parameter mel: normalised log-mel of 2 s windows, `[B, 128, 204]`.
@@ -78,7 +92,8 @@ public struct TAViS: Sendable {
         let audio = tokens.sliced(axis: 1, 1..<tokens.shape[1])
         let (queries, objects) = decomposition(audio: audio, token: scene, pairing: config.audioPairing)
         let (sparse, pseudoText) = prompt(
-            queries: queries, objects: objects, token: scene, position: config.pseudoTextPosition
+            queries: queries, objects: objects, token: scene, position: config.pseudoTextPosition,
+            isTrained: config.trainsPseudoText
         ) { imageBind.text.trunk($0, select: $1) }
         // The mean of a linear map is the map of the mean.
         let vectors = adapters(adapterInput(audio.mean(axis: 1)))
@@ -96,11 +111,11 @@ public struct TAViS: Sendable {
         return down(token.reshaped(token.shape[0], -1))
     }
 
-    /// The slots' masks on one frame.
+    /// The slots' masks on one frame, or on one frame each of B samples: then row b · slots + slot is sample b's.
     public struct FramePrediction: Sendable {
         /// Mask logits at a quarter of the input side, `[slots, S/4, S/4]`: of three candidates the best.
         public let logits: Tensor
-        /// All three candidates, `[slots, 3, S/4, S/4]`.
+        /// All candidates, `[slots, 3, S/4, S/4]`; one where the configuration takes the single mask.
         public let candidates: Tensor
         /// Predicted IoU of the candidates, `[slots, 3]`.
         public let iou: Tensor
@@ -122,34 +137,39 @@ public struct TAViS: Sendable {
     /// One frame by itself, as in the official test: no memory is read.
     ///
     /// - Parameters:
-    ///   - image: normalised with ImageNet's mean and deviation, `[1, S, S, 3]`, S a multiple of 32.
-    ///   - dense: `[1, 256]` of the same frame.
+    ///   - image: normalised with ImageNet's mean and deviation, `[B, S, S, 3]`, S a multiple of 32.
+    ///   - dense: `[B, 256]` of the same frames.
     ///   - slots: which to decode; all when nil.
     public func segment(
         image: Tensor, prompts: AudioPrompts, dense: Tensor, slots: [Int]? = nil
     ) -> FramePrediction {
-        let features = features(image: image, prompts: prompts)
-        return decode(
+        segment(features(image: image, prompts: prompts), prompts: prompts, dense: dense, slots: slots)
+    }
+
+    /// The same on features made before.
+    public func segment(
+        _ features: ImageFeatures, prompts: AudioPrompts, dense: Tensor, slots: [Int]? = nil
+    ) -> FramePrediction {
+        decode(
             sam2.withoutMemory(features.embedding), features: features, prompts: prompts, dense: dense,
             slots: slots)
     }
 
-    /// - Parameter conditioned: features with or without memory, `[1 or slots, s, s, 256]`.
+    /// - Parameter conditioned: features with or without memory, `[B or B · slots, s, s, 256]`.
     func decode(
         _ conditioned: Tensor, features: ImageFeatures, prompts: AudioPrompts, dense: Tensor, slots: [Int]?
     ) -> FramePrediction {
-        let all = prompts.sparse[row: 0]
-        let chosen = slots.map { all.gathered($0) } ?? all
-        let count = chosen.shape[0], c = chosen.shape[1]
+        let all = prompts.sparse, c = all.shape[2]
+        let chosen = slots.map { concat($0.map { all.sliced(axis: 1, $0..<$0 + 1) }, axis: 1) } ?? all
         let decoded = sam2.decode(
-            features, image: conditioned, sparse: chosen.reshaped(count, 1, c),
-            dense: dense.reshaped(1, 1, 1, c))
-        let output = sam2.maskDecoder.select(decoded, multimask: true)
-        let side = output.masks.shape[2]
+            features, image: conditioned, sparse: chosen.reshaped(-1, 1, c),
+            dense: dense.reshaped(-1, 1, 1, c))
+        let output = sam2.maskDecoder.select(decoded, multimask: config.maskChoice == .bestOfThree)
         let (candidates, iou) = (output.masks, output.iou)
+        let choices = candidates.shape[1], side = candidates.shape[2]
         let best = iou.argmax()
-        let logits = candidates.reshaped(count * 3, side, side).gathered(
-            best.enumerated().map { $0 * 3 + $1 })
+        let logits = candidates.reshaped(-1, side, side).gathered(
+            best.enumerated().map { $0 * choices + $1 })
         return FramePrediction(
             logits: logits, candidates: candidates, iou: iou, tokens: output.tokens,
             objectScores: output.objectScores, best: best)

@@ -16,6 +16,18 @@ public struct TAViSConfig: Codable, Sendable, Equatable {
     public var audioPairing = AudioPairing.matched
     public var pseudoTextPosition = PseudoTextPosition.argmax
     public var classScore = ClassScore.softmax
+    public var maskChoice = MaskChoice.bestOfThree
+    /// In training, whether gradients reach the pseudo-text's embeddings through the text tower. The released code cuts
+    /// them off there; the paper does not.
+    public var trainsPseudoText = false
+
+    /// Which of the decoder's masks a slot shows.
+    public enum MaskChoice: String, Codable, Sendable {
+        /// Of the three for ambiguous prompts the one whose predicted IoU is highest, as in the reference.
+        case bestOfThree
+        /// The single mask: for models trained from scratch, whose IoU head no loss has trained.
+        case single
+    }
 
     /// Whose audio a query attends to in stage A when a call holds several samples.
     public enum AudioPairing: String, Codable, Sendable {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Models
 
 /// What the tracker may be told to do differently. Numbers without a remark are the specification's.
 package struct TrackerSettings: Sendable, Equatable {

@@ -8,14 +8,16 @@ import Synchronization
 final class GradientNode: @unchecked Sendable {
     /// Grows with time, so that a larger number never feeds a smaller one.
     let id: Int
-    /// Nil for parameters, and once the backward pass is done with it.
+    /// Nil for leaves, and once the backward pass is done with it.
     var op: Op?
+    let isLeaf: Bool
 
     private static let counter = Atomic(0)
 
     init(_ op: Op?) {
         id = Self.counter.add(1, ordering: .relaxed).oldValue
         self.op = op
+        isLeaf = op == nil
     }
 }
 

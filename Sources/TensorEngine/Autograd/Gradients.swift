@@ -27,9 +27,12 @@ func gradients(of result: Tensor, seed: Tensor) -> Gradients {
             node.op = nil
             continue
         }
-        guard let op = node.op else {
+        guard !node.isLeaf else {
             accumulate(gradient, at: node.id, in: &found.leaves)
             continue
+        }
+        guard let op = node.op else {
+            preconditionFailure("gradients: a part of the graph was used up before")
         }
         node.op = nil
         let inputs = op.inputs
@@ -77,6 +80,26 @@ extension Tensor {
                 ThreadPool.shared.runRanges(other.count, grain: elementGrain) {
                     tavis_accumulate(sum + $0.lowerBound, x + $0.lowerBound, $0.count)
                 }
+            }
+        }
+    }
+}
+
+extension Gradients {
+    /// √Σ g² over all leaves.
+    public var norm: Float {
+        let squares = leaves.sorted { $0.key < $1.key }.map { Double(($0.value * $0.value).sum().scalar) }
+        return Float(squares.reduce(0, +).squareRoot())
+    }
+
+    /// Adds another sample's gradients.
+    public mutating func add(_ other: Gradients) {
+        for (id, gradient) in other.leaves {
+            if var sum = leaves.removeValue(forKey: id) {
+                sum.add(gradient)
+                leaves[id] = sum
+            } else {
+                leaves[id] = gradient
             }
         }
     }

@@ -15,11 +15,6 @@ private enum LargeTAViS {
     }
 }
 
-/// As the loader does: minus ImageNet's mean, over its deviation.
-private func imageNetNormalised(_ image: Tensor) -> Tensor {
-    (image - Tensor(ImageTransforms.mean, shape: [3])) / Tensor(ImageTransforms.deviation, shape: [3])
-}
-
 @Suite(
     "TAViS equals the official code",
     .enabled("the full model needs 8 GB of free memory") { ProcessInfo.processInfo.physicalMemory > 12 << 30 }
@@ -49,7 +44,7 @@ struct TAViSParityTests {
         let dense = model.densePrompt(image: small)
         try golden.expect(dense, equals: "down#0")
 
-        let image = imageNetNormalised(plain)
+        let image = ImageTransforms.normalised(plain)
         let features = model.features(image: image, prompts: prompts)
         try golden.expect(features.embedding.permuted(0, 3, 1, 2), equals: "image_encoder#0.vision_features")
         try golden.expect(features.s0.permuted(0, 3, 1, 2), equals: "mask_decoder#0.in_high_res_features.0")
@@ -70,7 +65,7 @@ struct TAViSParityTests {
         let plain = Tensor(try golden.stored("input.u8").map { $0 / 255 }, shape: [1, 224, 224, 3])
         let prompts = model.audioPrompts(mel: try golden.tensor("input.spec").reshaped(1, 128, 204))
         let dense = model.densePrompt(image: resizeBilinear(plain, height: 112, width: 112))
-        let image = imageNetNormalised(plain)
+        let image = ImageTransforms.normalised(plain)
         let all = model.segment(image: image, prompts: prompts, dense: dense)
         let alone = model.segment(image: image, prompts: prompts, dense: dense, slots: [5])
         expectClose(alone.logits.values, all.logits[rows: 5..<6].values, "scene slot")
@@ -98,7 +93,7 @@ struct TAViSParityTests {
             // What passes through stored memory is rounded to bfloat16, which single steps of can differ.
             let (rms, worst) = frame == 0 ? (1e-5, 5e-5) : (5e-4, 2e-3)
             let prediction = model.segment(
-                image: imageNetNormalised(plain[rows: rows]), prompts: prompts.at(frame),
+                image: ImageTransforms.normalised(plain[rows: rows]), prompts: prompts[rows: rows],
                 dense: dense[rows: rows],
                 memory: &memory, softMasks: true
             ) { name, value in
@@ -145,15 +140,5 @@ struct TAViSParityTests {
                     image: plain[rows: frame..<frame + 1], logits: masks[row: frame][rows: 0..<5], bank)
             })
         try golden.expect(softmax(image), equals: "class_scores.visual", relativeRMS: 5e-4, largest: 2e-3)
-    }
-}
-
-extension TAViS.AudioPrompts {
-    /// The prompts of one sample of a batch.
-    fileprivate func at(_ index: Int) -> Self {
-        func row(_ x: Tensor) -> Tensor { x[rows: index..<index + 1] }
-        return Self(
-            sparse: row(sparse), adapters: adapters.map(row), queries: row(queries), objects: row(objects),
-            scene: row(scene), pseudoText: row(pseudoText))
     }
 }

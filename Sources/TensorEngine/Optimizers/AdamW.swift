@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import CKernels
+
+/// Adam with decoupled weight decay. A parameter without a gradient stays as it is, undecayed.
+///
+/// Source: Loshchilov and Hutter 2019; PyTorch `torch.optim.AdamW`. Without decay it is Adam.
+public struct AdamW: Sendable {
+    public var beta1: Float = 0.9
+    public var beta2: Float = 0.999
+    public var eps: Float = 1e-8
+    public var weightDecay: Float
+    /// Smallest rank of a parameter that decays: 2 spares biases and norms, 0 is PyTorch's default.
+    public var smallestDecayingRank = 0
+
+    /// Running means of a parameter's gradient and of its square, and how many steps it has had.
+    public struct Moments: Sendable {
+        public var mean, square: Tensor
+        public var steps: Int
+
+        public init(mean: Tensor, square: Tensor, steps: Int) {
+            (self.mean, self.square, self.steps) = (mean, square, steps)
+        }
+    }
+    /// By key.
+    public private(set) var moments: [String: Moments] = [:]
+
+    public init(weightDecay: Float = 0.01) { self.weightDecay = weightDecay }
+
+    /// Takes up where a checkpoint left off.
+    public mutating func restore(_ moments: [String: Moments]) { self.moments = moments }
+
+    /// One step for each parameter that has a gradient.
+    ///
+    /// - Parameter scale: multiplies every gradient first: what clipping and accumulation ask for.
+    public mutating func step(_ store: ParameterStore, _ gradients: Gradients, rate: Float, scale: Float = 1)
+    {
+        for (key, parameter) in store.parameters {
+            guard let gradient = gradients[parameter] else { continue }
+            var state =
+                moments.removeValue(forKey: key)
+                ?? Moments(mean: Tensor(parameter.shape), square: Tensor(parameter.shape), steps: 0)
+            state.steps += 1
+            update(parameter, scale == 1 ? gradient : gradient * scale, &state, rate: rate)
+            moments[key] = state
+        }
+    }
+
+    private func update(_ parameter: Tensor, _ gradient: Tensor, _ state: inout Moments, rate: Float) {
+        func correction(_ beta: Float, _ steps: Int) -> Float {
+            var power: Double = 1
+            for _ in 0..<min(steps, 100_000) { power *= Double(beta) }
+            return Float(1 - power)
+        }
+        let decay = parameter.rank >= smallestDecayingRank ? weightDecay : 0
+        let first = correction(beta1, state.steps), second = correction(beta2, state.steps)
+        state.mean.withMutableValues { mean in
+            state.square.withMutableValues { square in
+                guard let m = mean.baseAddress, let v = square.baseAddress else { return }
+                parameter.overwrite { p in
+                    reading(gradient) { g in
+                        ThreadPool.shared.runRanges(gradient.count, grain: elementGrain) {
+                            let at = $0.lowerBound
+                            tavis_adamw(
+                                p + at, m + at, v + at, g + at, rate, beta1, beta2, eps, decay, first, second,
+                                $0.count)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training objective. Source: `sam2_train/sam2_video_predictor.py`, `backward_G`; paper eq. 7–12.
+package import Models
+package import TensorEngine
+
+/// Everything that the losses look at, for F frames of all clips of a batch.
+package struct FramePredictions {
+    /// Masks at the input's size, `[F, slots, S, S]`; the last slot is the scene.
+    package var logits: Tensor
+    package var prompts: TAViS.AudioPrompts
+
+    package init(logits: Tensor, prompts: TAViS.AudioPrompts) {
+        (self.logits, self.prompts) = (logits, prompts)
+    }
+}
+
+/// Text of the classes, as ImageBind's text tower gives it.
+package struct ClassTexts: Sendable {
+    /// Names and scaled embeddings `[K, E]`.
+    package var bank: LabelBank
+    /// Raw rows at the end token, `[K, T]`.
+    package var rows: Tensor
+
+    package init(bank: LabelBank, rows: Tensor) { (self.bank, self.rows) = (bank, rows) }
+}
+
+/// One step's losses.
+package struct LossResult {
+    /// Weighted sum, a scalar on the gradient tape.
+    package var total: Tensor
+    /// Each term before its weight, by the names of the log.
+    package var terms: [(name: String, value: Float)]
+    /// Matched slots of each frame.
+    package var matches: [[SlotMatch]]
+}
+
+package struct TAViSLoss {
+    package var settings: LossSettings
+
+    package init(_ settings: LossSettings = LossSettings()) { self.settings = settings }
+
+    /// - Parameters:
+    ///   - truth: class ids of each frame, row-major, S · S; without small classes (`withoutSmallClasses`).
+    ///   - plain: the pictures 0 … 1, `[F, S, S, 3]`; used by L_i2t.
+    ///   - heard: classes that each frame's sound holds, seen or not; where known, for `sceneClasses`.
+    ///   - points: where masks are compared for matching.
+    package func callAsFunction(
+        _ predictions: FramePredictions, truth: [[UInt8]], plain: Tensor, heard: [Set<UInt8>]? = nil,
+        model: TAViS,
+        texts: ClassTexts, points: MatchPoints
+    ) -> LossResult {
+        let frames = FrameView(predictions, truth: truth)
+        let audio = model.audioTextLogits(frames.objects, texts.bank)
+        let shown = usesImages ? imageEmbeddings(frames, plain: plain, model: model) : nil
+        let image = shown.map { matmul($0, texts.bank.embeddings, transposeB: true) }
+        let matches = match(frames, audio: audio, image: image, points: points)
+        var sum = WeightedSum()
+        addSceneTerms(&sum, frames)
+        if let heard {
+            addHeardTerm(&sum, model.audioTextLogits(predictions.prompts.scene, texts.bank), heard)
+        }
+        let pairs = matches.reduce(0) { $0 + $1.count }
+        if pairs > 0 {
+            addObjectTerms(&sum, frames, matches)
+            let labels = self.labels(matches, slots: frames.objectSlots)
+            addClassTerm(&sum, "a2t", settings.audioText, audio, labels, pairs)
+            if let image { addClassTerm(&sum, "i2t", settings.imageText, image, labels, pairs) }
+            if let shown { addAudioImageTerm(&sum, frames, shown, labels, model: model) }
+            addTextTerm(&sum, predictions.prompts.pseudoText, labels, texts)
+        }
+        return LossResult(total: sum.total, terms: sum.terms, matches: matches)
+    }
+
+    private var usesImages: Bool { settings.imageText > 0 || settings.audioImage > 0 }
+
+    // MARK: Matching
+
+    private func match(
+        _ frames: FrameView, audio: Tensor, image: Tensor?, points: MatchPoints
+    ) -> [[SlotMatch]] {
+        let n = frames.objectSlots
+        let scores = [audio, image].compactMap { $0.map { softmax($0.detached()) } }
+        return (0..<frames.count).map { f in
+            matchSlots(
+                logits: frames.objectLogits(f).detached(),
+                scores: scores.map { $0[rows: f * n..<(f + 1) * n] },
+                targets: frames.targets(f), points: points)
+        }
+    }
+
+    /// Class of each object slot of each frame: its match, else the background.
+    private func labels(_ matches: [[SlotMatch]], slots: Int) -> [Int] {
+        matches.flatMap { frame in
+            (0..<slots).map { slot in frame.first { $0.slot == slot }.map { Int($0.label) } ?? 0 }
+        }
+    }
+
+    // MARK: Terms
+
+    private func addSceneTerms(_ sum: inout WeightedSum, _ frames: FrameView) {
+        sum.add("bce_all", settings.sceneEntropy, binaryCrossEntropy(frames.sceneLogits, frames.sceneTruth))
+        sum.add("iou_all", settings.sceneOverlap, overlapLoss(frames.sceneLogits, frames.sceneTruth))
+    }
+
+    /// `logits [F, K]`: each class by itself is heard or not.
+    private func addHeardTerm(_ sum: inout WeightedSum, _ logits: Tensor, _ heard: [Set<UInt8>]) {
+        guard settings.sceneClasses > 0 else { return }
+        let truth = Tensor(shape: logits.shape) { out in
+            out.update(repeating: 0)
+            for (frame, classes) in heard.enumerated() {
+                for label in classes { out[frame * logits.shape[1] + Int(label)] = 1 }
+            }
+        }
+        sum.add("heard", settings.sceneClasses, binaryCrossEntropy(logits, truth))
+    }
+
+    private func addObjectTerms(_ sum: inout WeightedSum, _ frames: FrameView, _ matches: [[SlotMatch]]) {
+        var rows: [Int] = []
+        var truth: [Float] = []
+        for (f, frame) in matches.enumerated() {
+            for match in frame {
+                rows.append(f * frames.slots + match.slot)
+                truth += frames.mask(f, of: match.label)
+            }
+        }
+        let logits = frames.allLogits.gathered(rows), target = Tensor(truth, shape: logits.shape)
+        sum.add("bce_sep", settings.objectEntropy, binaryCrossEntropy(logits, target))
+        sum.add("iou_sep", settings.objectOverlap, overlapLoss(logits, target))
+    }
+
+    private func addClassTerm(
+        _ sum: inout WeightedSum, _ name: String, _ weight: Float, _ logits: Tensor, _ labels: [Int],
+        _ pairs: Int
+    ) {
+        guard weight > 0 else { return }
+        let loss = weightedCrossEntropy(logits, labels: labels, backgroundWeight: settings.backgroundWeight)
+        sum.add(name, weight, loss / Float(pairs))
+    }
+
+    private func addTextTerm(
+        _ sum: inout WeightedSum, _ pseudoText: Tensor, _ labels: [Int], _ texts: ClassTexts
+    ) {
+        guard settings.pseudoText > 0 else { return }
+        let found = pseudoText.reshaped(labels.count, -1)
+        let difference = found - texts.rows.gathered(labels)
+        sum.add("a2pt", settings.pseudoText, (difference * difference).mean())
+    }
+
+    /// Each matched object's sound must be most like what its own mask shows, among the batch.
+    private func addAudioImageTerm(
+        _ sum: inout WeightedSum, _ frames: FrameView, _ shown: Tensor, _ labels: [Int], model: TAViS
+    ) {
+        let rows = labels.indices.filter { labels[$0] != 0 }
+        guard settings.audioImage > 0, rows.count > 1 else { return }
+        let audio = model.imageBind.audio.head(frames.objects.gathered(rows))
+        let similarity = matmul(audio, shown.gathered(rows), transposeB: true)
+        sum.add(
+            "a2i", settings.audioImage,
+            weightedCrossEntropy(similarity, labels: Array(rows.indices), backgroundWeight: 1))
+    }
+
+    /// ImageBind's embedding of each object as its mask shows it. `[F · N, E]`
+    private func imageEmbeddings(_ frames: FrameView, plain: Tensor, model: TAViS) -> Tensor {
+        concat(
+            (0..<frames.count).map { f in
+                model.imageEmbeddings(image: plain[rows: f..<f + 1], logits: frames.objectLogits(f))
+            })
+    }
+}
+
+/// Adds up the terms and keeps their values for the log.
+private struct WeightedSum {
+    var total = Tensor(0)
+    var terms: [(name: String, value: Float)] = []
+
+    mutating func add(_ name: String, _ weight: Float, _ term: Tensor) {
+        guard weight > 0 else { return }
+        terms.append((name, term.scalar))
+        total = total + term * weight
+    }
+}
+
+/// Predictions and truth of a batch, frame by frame.
+private struct FrameView {
+    let count, slots, side: Int
+    /// `[F · slots, S²]`
+    let allLogits: Tensor
+    /// `[F, S²]` of the scene slot.
+    let sceneLogits: Tensor
+    let sceneTruth: Tensor
+    /// Object tokens, `[F · N, A]`.
+    let objects: Tensor
+    private let logits: Tensor
+    private let truth: [[UInt8]]
+
+    var objectSlots: Int { slots - 1 }
+
+    init(_ predictions: FramePredictions, truth: [[UInt8]]) {
+        let shape = predictions.logits.shape
+        precondition(shape[0] == truth.count, "loss: \(shape) with \(truth.count) frames of truth")
+        (count, slots, side) = (shape[0], shape[1], shape[2])
+        logits = predictions.logits
+        allLogits = logits.reshaped(count * slots, side * side)
+        sceneLogits = allLogits.gathered((0..<truth.count).map { ($0 + 1) * shape[1] - 1 })
+        sceneTruth = Tensor(
+            truth.flatMap { $0.map { $0 == 0 ? 0 : 1 } }, shape: [truth.count, shape[2] * shape[2]])
+        objects = predictions.prompts.objects.reshaped(count * (slots - 1), -1)
+        self.truth = truth
+    }
+
+    /// `[N, S, S]`
+    func objectLogits(_ frame: Int) -> Tensor { logits[row: frame][rows: 0..<objectSlots] }
+
+    /// 1 where the class sounds, row-major.
+    func mask(_ frame: Int, of label: UInt8) -> [Float] { truth[frame].map { $0 == label ? 1 : 0 } }
+
+    /// Sounding classes of a frame. The smallest id present is taken for the background, as in the reference.
+    func targets(_ frame: Int) -> [TargetMask] {
+        Set(truth[frame]).sorted().dropFirst().map { TargetMask(label: $0, values: mask(frame, of: $0)) }
+    }
+}
+
+/// Truth of one clip without classes that cover at most `area` pixels of all its frames together.
+package func withoutSmallClasses(_ frames: [[UInt8]], area: Int) -> [[UInt8]] {
+    var counts = [Int](repeating: 0, count: 256)
+    for frame in frames { for label in frame { counts[Int(label)] += 1 } }
+    return frames.map { $0.map { counts[Int($0)] <= area ? 0 : $0 } }
+}
