@@ -37,10 +37,10 @@ final class SizeCache<Value: Sendable>: Sendable {
 
 extension Tensor {
     /// Adds to each of N entries the one of `fine` that serves it: B of these serve N / B entries in a row each.
-    /// `[N, …] + [B, …] → [N, …]`
+    /// `[N, …] + [B, …] → [N, …]`; one entry on either side serves all.
     func adding(shared fine: Tensor) -> Tensor {
         let (n, b) = (shape[0], fine.shape[0])
-        guard b != n, b != 1 else { return self + fine }
+        guard n > b, b > 1 else { return self + fine }
         let grouped = reshaped([b, n / b] + shape.dropFirst())
         return (grouped + fine.reshaped([b, 1] + fine.shape.dropFirst())).reshaped(shape)
     }
