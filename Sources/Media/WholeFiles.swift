@@ -5,6 +5,12 @@ package struct RGBImage: Sendable, Equatable {
     package var width: Int
     package var height: Int
     package var pixels: [UInt8]
+
+    package init(width: Int, height: Int, pixels: [UInt8]) {
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
 }
 
 package enum ImageFile {
