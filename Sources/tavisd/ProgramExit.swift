@@ -5,8 +5,10 @@ import Media
 import Models
 import Streaming
 import TensorEngine
+import Training
 
-/// How the program ends after an error: one line on the error output, and a code of `sysexits.h`.
+/// How the program ends after an error: one line on the error output (of a configuration file, one for each problem),
+/// and a code of `sysexits.h`.
 struct ProgramExit {
     enum Code: Int32 {
         case usage = 64
@@ -16,6 +18,7 @@ struct ProgramExit {
         case software = 70
         case cannotCreate = 73
         case inputOutput = 74
+        case configuration = 78
     }
 
     private let error: any Error
@@ -24,6 +27,9 @@ struct ProgramExit {
 
     /// Nil where the argument parser has to speak itself: help, version, a code without a message.
     var message: (line: String, code: Int32)? {
+        if let error = error as? ConfigurationError {
+            return (error.lines.map(Self.line).joined(separator: "\n"), Code.configuration.rawValue)
+        }
         if let code = Self.code(of: error) { return (Self.line("\(error)"), code.rawValue) }
         let parserCode = Tavisd.exitCode(for: error)
         if error is ExitCode || parserCode.isSuccess { return nil }
@@ -51,6 +57,7 @@ struct ProgramExit {
         case let error as CheckpointError:
             [.cannotWrite, .outputExists].contains(error.code) ? .cannotCreate : .badInput
         case is BundleError, is WeightReport: .badInput
+        case is RunFileError: .inputOutput
         default: nil
         }
     }

@@ -10,8 +10,8 @@ struct Tavisd: ParsableCommand {
         discussion: """
             Exit codes: 0 done; 64 wrong usage; 65 the input is not usable; 66 the input cannot be read; \
             69 something needed is not installed; 70 an internal error; 73 an output cannot be made; \
-            74 reading or writing failed on the way; 130 and 143 stopped by Ctrl-C or SIGTERM, with what was \
-            written so far kept.
+            74 reading or writing failed on the way; 78 a configuration file is wrong; 130 and 143 stopped by \
+            Ctrl-C or SIGTERM, with what was written so far kept.
             """,
         subcommands: [
             SegmentCommand.self, DemoCommand.self, ImportCommand.self, InspectCommand.self, CheckCommand.self,
