@@ -57,6 +57,15 @@ public struct BPETokenizer: Sendable {
         endID = startID + 1
     }
 
+    /// Texts by their bytes alone, without merges: a vocabulary of 514.
+    public static let bytes = BPETokenizer(ranks: [:])
+
+    private init(ranks: [Pair: Int]) {
+        self.ranks = ranks
+        startID = 512 + ranks.count
+        endID = startID + 1
+    }
+
     /// The ids of a text: start mark, at most 75 tokens, end mark, zeros up to 77.
     public func encode(_ text: String) -> [Int] {
         let tokens = tokens(of: text).prefix(Self.context - 2)

@@ -2,10 +2,11 @@
 
 /// Linear-sum assignment by shortest augmenting paths (the Hungarian method), O(n³).
 ///
-/// - Parameter cost: square, finite; `cost[row][column]`.
+/// - Parameter costs: square; `costs[row][column]`. What is not a finite number counts as dearest.
 /// - Returns: the column of each row; the sum of their costs is minimal.
-package func minimumCostAssignment(_ cost: [[Float]]) -> [Int] {
-    let n = cost.count
+package func minimumCostAssignment(_ costs: [[Float]]) -> [Int] {
+    let n = costs.count
+    let cost = costs.map { $0.map { $0.isFinite ? min(max($0, -1e9), 1e9) : 1e9 } }
     precondition(cost.allSatisfy { $0.count == n }, "assignment: the cost matrix is not square")
     // Column and row n are the artificial start of each path.
     var rowPotential = [Float](repeating: 0, count: n + 1)

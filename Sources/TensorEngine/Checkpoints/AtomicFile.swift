@@ -3,7 +3,7 @@
 import Glibc
 
 /// A file written beside its final name and renamed into place when complete; removed when abandoned.
-final class AtomicFile {
+package final class AtomicFile {
     let path: String
     private let partialPath: String
     private let descriptor: Int32
@@ -40,7 +40,15 @@ final class AtomicFile {
         try Self.syncFolder(of: path)
     }
 
-    static func syncFolder(of path: String) throws {
+    /// A whole small file, durable under its name or not there.
+    package static func write(_ bytes: some Sequence<UInt8>, path: String) throws {
+        let file = try AtomicFile(path: path)
+        try Array(bytes).withUnsafeBytes { try file.write($0, at: 0) }
+        try file.commit()
+    }
+
+    /// Makes what was added to or renamed in the folder of `path` durable.
+    package static func syncFolder(of path: String) throws {
         let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         // A folder that may be written but not read: there is nothing to sync through.

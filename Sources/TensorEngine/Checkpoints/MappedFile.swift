@@ -59,6 +59,13 @@ package final class MappedFile: @unchecked Sendable {  // never mutated after in
         if let base = region.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), region.count) }
     }
 
+    /// CRC-32 of the whole file.
+    package var checksum: UInt32 {
+        var crc = CRC32()
+        crc.update(bytes)
+        return crc.value
+    }
+
     /// Gives the pages that lie wholly inside `range` back to the system; a later read maps them again.
     ///
     /// Keeps the resident size of a program bounded that walks once through a file of many gigabytes.

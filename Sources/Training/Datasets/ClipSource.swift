@@ -10,11 +10,14 @@ package struct AnnotatedFrame: Sendable {
     package var truth: [UInt8]?
     /// The audio window that goes with the frame: 16 kHz, mono, −1…1, at most 2 s.
     package var sound: [Float]
+    /// Classes that the window holds, seen or not; nil where the dataset does not say.
+    package var heard: Set<UInt8>?
 
-    package init(image: RGBImage, truth: [UInt8]?, sound: [Float]) {
+    package init(image: RGBImage, truth: [UInt8]?, sound: [Float], heard: Set<UInt8>? = nil) {
         self.image = image
         self.truth = truth
         self.sound = sound
+        self.heard = heard
     }
 }
 

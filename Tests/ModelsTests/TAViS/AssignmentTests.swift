@@ -33,4 +33,10 @@ struct AssignmentTests {
             }
         }
     }
+
+    @Test("costs that are no numbers are avoided, and end nothing")
+    func notFinite() {
+        #expect(minimumCostAssignment([[.nan, 1], [1, .infinity]]) == [1, 0])
+        #expect(minimumCostAssignment([[.nan, .nan], [.nan, .nan]]).sorted() == [0, 1])
+    }
 }

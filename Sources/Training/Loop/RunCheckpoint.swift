@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Foundation
+package import Models
+package import TensorEngine
+
+/// Where a run stood after a step: a model bundle that can be used at once, and beside it what the optimizer knows.
+///
+/// A checkpoint is a folder `step-N` of `model.json`, `model.safetensors`, `optimizer.safetensors` and `state.json`. It
+/// is built under another name and renamed when every file is on disk, so under its own name it is whole; checksums
+/// find what the disk has changed since.
+package struct RunCheckpoint {
+    package let folder: URL
+    package let step: Int
+
+    private static let optimizerName = "optimizer.safetensors"
+    private static let stateName = "state.json"
+    private static let prefix = "step-"
+
+    private struct State: Codable {
+        var format = 1
+        var step: Int
+        /// Steps that each parameter has had.
+        var parameterSteps: [String: Int]
+        /// CRC-32 of each file beside this one.
+        var checksums: [String: UInt32]
+    }
+
+    // MARK: Writing
+
+    /// Writes the state after `trainer.step` steps; the newest `keep` checkpoints stay.
+    ///
+    /// - Parameter extra: further tensors of the bundle, e.g. label embeddings.
+    package static func write(
+        _ trainer: Trainer, info: BundleInfo, extra: [String: Tensor] = [:], in runFolder: URL, keep: Int
+    ) throws -> RunCheckpoint {
+        let final = runFolder.appending(path: prefix + String(trainer.step))
+        let partial = runFolder.appending(path: ".partial-\(prefix)\(trainer.step)")
+        let files = FileManager.default
+        try? files.removeItem(at: partial)
+        try files.createDirectory(at: partial, withIntermediateDirectories: true)
+        try write(trainer, info: info, extra: extra, to: partial)
+        try? files.removeItem(at: final)
+        try files.moveItem(at: partial, to: final)
+        try AtomicFile.syncFolder(of: final.path)
+        for old in list(runFolder).dropLast(max(1, keep)) { try? files.removeItem(at: old.folder) }
+        return RunCheckpoint(folder: final, step: trainer.step)
+    }
+
+    private static func write(
+        _ trainer: Trainer, info: BundleInfo, extra: [String: Tensor], to folder: URL
+    ) throws {
+        let model = trainer.store.weights.merging(extra) { $1 }
+        try write(model, to: folder.appending(path: ModelBundle.weightsName))
+        try AtomicFile.write(info.encoded(), path: folder.appending(path: ModelBundle.infoName).path)
+        var moments: [String: Tensor] = [:]
+        for (key, state) in trainer.optimizer.moments {
+            moments["mean." + key] = state.mean
+            moments["square." + key] = state.square
+        }
+        try write(moments, to: folder.appending(path: optimizerName))
+        let names = [ModelBundle.weightsName, ModelBundle.infoName, optimizerName]
+        let state = State(
+            step: trainer.step, parameterSteps: trainer.optimizer.moments.mapValues(\.steps),
+            checksums: try Dictionary(uniqueKeysWithValues: names.map { ($0, try checksum(folder, $0)) }))
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        try AtomicFile.write(encoder.encode(state), path: folder.appending(path: stateName).path)
+    }
+
+    private static func write(_ tensors: [String: Tensor], to file: URL) throws {
+        let sorted = tensors.sorted { $0.key < $1.key }
+        let writer = try SafetensorsWriter(
+            path: file.path, entries: sorted.map { .init($0.key, shape: $0.value.shape) })
+        for (key, tensor) in sorted { try tensor.withValues { try writer.append($0, to: key) } }
+        try writer.finish()
+    }
+
+    // MARK: Reading
+
+    /// Checkpoints of a run, oldest first.
+    package static func list(_ runFolder: URL) -> [RunCheckpoint] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: runFolder.path)) ?? []
+        return names.compactMap { name in
+            guard name.hasPrefix(prefix), let step = Int(name.dropFirst(prefix.count)) else { return nil }
+            return RunCheckpoint(folder: runFolder.appending(path: name), step: step)
+        }.sorted { $0.step < $1.step }
+    }
+
+    /// The newest checkpoint that is whole, and the damaged ones passed over, each with what is wrong.
+    package static func newest(in runFolder: URL) -> (checkpoint: RunCheckpoint?, damaged: [String]) {
+        var damaged: [String] = []
+        for checkpoint in list(runFolder).reversed() {
+            do {
+                _ = try checkpoint.state()
+                return (checkpoint, damaged)
+            } catch {
+                damaged.append("\(checkpoint.folder.path): \(error)")
+            }
+        }
+        return (nil, damaged)
+    }
+
+    /// - Throws: `BundleError` naming the file whose content changed.
+    private func state() throws -> State {
+        let path = folder.appending(path: Self.stateName)
+        guard let data = FileManager.default.contents(atPath: path.path) else {
+            throw BundleError(path: path.path, detail: "missing")
+        }
+        guard let state = try? JSONDecoder().decode(State.self, from: data) else {
+            throw BundleError(path: path.path, detail: "not readable")
+        }
+        for (name, expected) in state.checksums.sorted(by: { $0.key < $1.key }) {
+            let found = try Self.checksum(folder, name)
+            guard found == expected else {
+                throw BundleError(
+                    path: folder.appending(path: name).path,
+                    detail: "checksum \(String(found, radix: 16)), expected \(String(expected, radix: 16))")
+            }
+        }
+        return state
+    }
+
+    /// The weights, mapped.
+    package func weights() throws -> any WeightSource {
+        CheckpointWeights(try SafetensorsFile(path: folder.appending(path: ModelBundle.weightsName).path).tensors)
+    }
+
+    /// What the optimizer knew.
+    package func moments() throws -> [String: AdamW.Moments] {
+        let steps = try state().parameterSteps
+        let file = try SafetensorsFile(path: folder.appending(path: Self.optimizerName).path)
+        let tensors = Dictionary(uniqueKeysWithValues: file.tensors.map { ($0.key, $0) })
+        func tensor(_ key: String) throws -> Tensor {
+            guard let found = tensors[key] else {
+                throw BundleError(path: folder.appending(path: Self.optimizerName).path, detail: "\(key): missing")
+            }
+            return Tensor(try found.readFloats(), shape: found.shape)
+        }
+        return try Dictionary(
+            uniqueKeysWithValues: steps.map { key, steps in
+                let moments = AdamW.Moments(
+                    mean: try tensor("mean." + key), square: try tensor("square." + key), steps: steps)
+                return (key, moments)
+            })
+    }
+
+    // MARK: Files
+
+    private static func checksum(_ folder: URL, _ name: String) throws -> UInt32 {
+        try MappedFile(path: folder.appending(path: name).path).checksum
+    }
+}

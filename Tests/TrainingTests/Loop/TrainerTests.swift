@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Models
+import TensorEngine
+import Testing
+
+@testable import Training
+
+@Suite("training", .serialized)
+struct TrainerTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "train-\(UUID().uuidString)")
+    private let info = BundleInfo(
+        name: "small", architecture: SmallRun.config, classes: SquareClips().classes, licences: [], provenance: [])
+
+    @Test("the loss falls on clips seen again and again")
+    func learns() throws {
+        var run = try SmallRun()
+        let losses = try (0..<60).map { _ in try run.step().loss }
+        let first = losses.prefix(5).reduce(0, +) / 5, last = losses.suffix(5).reduce(0, +) / 5
+        #expect(last < 0.6 * first, "\(first) → \(last)")
+    }
+
+    @Test("a run taken up from a checkpoint goes on bit by bit as if never interrupted")
+    func resumed() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var run = try SmallRun()
+        for _ in 0..<3 { try run.step() }
+        let checkpoint = try RunCheckpoint.write(run.trainer, info: info, in: folder, keep: 1)
+        for _ in 0..<3 { try run.step() }
+        var again = try SmallRun(
+            from: checkpoint.weights(), step: checkpoint.step, moments: checkpoint.moments())
+        for _ in 0..<3 { try again.step() }
+        #expect(again.trainer.step == 6)
+        #expect(again.bits == run.bits)
+    }
+
+    @Test("a checkpoint is a bundle that loads")
+    func bundle() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let run = try SmallRun()
+        let checkpoint = try RunCheckpoint.write(run.trainer, info: info, in: folder, keep: 1)
+        let bundle = try ModelBundle.load(directory: checkpoint.folder)
+        #expect(bundle.info.classes == SquareClips().classes)
+    }
+
+    @Test("damaged checkpoints are passed over and named; old ones are removed")
+    func damaged() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var run = try SmallRun()
+        for _ in 0..<3 {
+            try run.step()
+            _ = try RunCheckpoint.write(run.trainer, info: info, in: folder, keep: 2)
+        }
+        #expect(RunCheckpoint.list(folder).map(\.step) == [2, 3])
+        let weights = folder.appending(path: "step-3/model.safetensors")
+        var bytes = try Data(contentsOf: weights)
+        bytes[bytes.count - 5] ^= 1
+        try bytes.write(to: weights)
+        let (newest, problems) = RunCheckpoint.newest(in: folder)
+        #expect(newest?.step == 2)
+        #expect(problems.count == 1 && problems[0].contains("model.safetensors: checksum"))
+    }
+
+    @Test("a loss that is not a number stops the run with step and term, and changes nothing")
+    func exploded() throws {
+        var run = try SmallRun()
+        try run.step()
+        run.store.set("down.bias", to: Tensor([64], filled: .nan))
+        let before = run.bits
+        #expect {
+            try run.step()
+        } throws: { error in
+            guard let error = error as? TrainingError else { return false }
+            return error.step == 1 && error.detail.contains("loss term")
+        }
+        #expect(run.bits == before)
+    }
+
+    @Test("two halves accumulated give the gradient of the whole where no term counts pairs")
+    func accumulated() throws {
+        var settings = SmallRun.settings
+        settings.losses = LossSettings()
+        (settings.losses.audioText, settings.losses.imageText, settings.losses.pseudoText) = (0, 0, 0)
+        (settings.losses.objectEntropy, settings.losses.objectOverlap) = (0, 0)
+        settings.clip = 0
+        let clips = try SmallRun(settings).mix.clips(step: 0)
+        func batch(_ clips: [AnnotatedClip]) throws -> ClipBatch {
+            try ClipBatch(clips, side: 64, smallestArea: 20, logMel: LogMel())
+        }
+        var whole = try SmallRun(settings), parts = try SmallRun(settings)
+        let a = try whole.trainer.train([batch(clips)])
+        let b = try parts.trainer.train(clips.map { try batch([$0]) })
+        #expect(abs(a.loss - b.loss) < 1e-5)
+        #expect(abs(a.gradientNorm - b.gradientNorm) < 1e-3 * a.gradientNorm)
+    }
+
+    @Test("frozen weights stay, bit by bit")
+    func frozen() throws {
+        let store = ParameterStore(InitialWeights(seed: 5), isFrozen: TAViS.isFrozenAsPublished)
+        let model = try Weights.load(store) { try TAViS($0, SmallRun.config) }
+        let texts = TrainingTexts(names: SquareClips().classes, tokenizer: .bytes, model: model, isFrozen: true)
+        let before = store.weights.mapValues(\.values)
+        var trainer = Trainer(SmallRun.settings, store: store, model: model, texts: texts)
+        let clips = [SquareClips().clip(0), SquareClips().clip(1)]
+        _ = try trainer.train([ClipBatch(clips, side: 64, smallestArea: 20, logMel: LogMel())])
+        let changed = store.weights.filter { $0.value.values != before[$0.key] }.keys
+        #expect(changed.allSatisfy { !TAViS.isFrozenAsPublished($0) })
+        #expect(changed.contains("mlp.weight"))
+    }
+}
+
+@Suite("order of clips")
+struct ClipMixTests {
+    @Test("a single source is gone through whole, in another order each time")
+    func epochs() throws {
+        let mix = ClipMix([.init(SquareClips(count: 6))], batch: 2, seed: 1)
+        let epochs = try (0..<2).map { epoch in
+            try (0..<3).flatMap { try mix.clips(step: 3 * epoch + $0).map(\.name) }
+        }
+        #expect(Set(epochs[0]).count == 6 && Set(epochs[1]).count == 6)
+        #expect(epochs[0] != epochs[1])
+        #expect(try mix.clips(step: 1).map(\.name) == Array(epochs[0][2..<4]))
+    }
+
+    @Test("several sources are drawn by weight, the same for the same step")
+    func drawn() throws {
+        let parts = [ClipMix.Part(SquareClips(count: 2), weight: 3), ClipMix.Part(SquareClips(count: 50, side: 96))]
+        let mix = ClipMix(parts, batch: 4, seed: 1)
+        let sides = try (0..<50).flatMap { try mix.clips(step: $0).map { $0.frames[0].image.width } }
+        #expect((120...180).contains(sides.count { $0 == 64 }))
+        #expect(try mix.clips(step: 7).map(\.name) == mix.clips(step: 7).map(\.name))
+    }
+
+    @Test("the loader prepares a few steps ahead, in order, and hands on an error at its step")
+    func loader() throws {
+        struct Broken: Error {}
+        let loader = BatchLoader(from: 4, ahead: 2) { step in
+            if step == 6 { throw Broken() }
+            return [ClipBatch(clips: step, framesPerClip: 1, plain: Tensor([0]), mel: Tensor([0]), truth: [])]
+        }
+        defer { loader.stop() }
+        #expect(try loader.next()[0].clips == 4)
+        #expect(try loader.next()[0].clips == 5)
+        #expect(throws: Broken.self) { try loader.next() }
+    }
+}
