@@ -79,7 +79,9 @@ public struct TextTower: Sendable {
         }
         guard !ids.isEmpty else { return (Tensor([0, headWeight.shape[0]]), Tensor([0, config.dim])) }
         var rows = [Tensor?](repeating: nil, count: ids.count)
-        for (end, members) in Dictionary(grouping: ids.indices, by: { ends[$0] }) {
+        // In order of length: gradients add up the same way each time.
+        let groups = Dictionary(grouping: ids.indices, by: { ends[$0] }).sorted { $0.key < $1.key }
+        for (end, members) in groups {
             for start in stride(from: 0, to: members.count, by: Self.batch) {
                 let group = members[start..<min(members.count, start + Self.batch)]
                 let found = trunk(

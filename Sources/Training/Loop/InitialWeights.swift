@@ -20,20 +20,23 @@ package struct InitialWeights: WeightSource {
 
     package func tensor(_ key: String, shape: [Int]) throws -> Tensor {
         var random = SplitMix(seed: SeededWeights.fnv1a64(key) ^ seed)
-        let values = (0..<shape.reduce(1, *)).map { _ in value(key, shape, &random) }
-        return Tensor(values, shape: shape)
+        guard shape.count >= 2 else { return Tensor(shape, filled: Self.constant(key)) }
+        let kind = Self.kind(key), bound = 1 / Float(max(1, shape.dropFirst().reduce(1, *))).squareRoot()
+        return Tensor(shape: shape) { out in
+            for i in out.indices {
+                switch kind {
+                case .standardNormal: out[i] = random.normal()
+                case .narrowNormal: out[i] = Self.deviation * max(-2, min(2, random.normal()))
+                case .layer: out[i] = bound * (2 * random.unit() - 1)
+                }
+            }
+        }
     }
 
-    private func value(_ key: String, _ shape: [Int], _ random: inout SplitMix) -> Float {
-        if key.hasSuffix("log_logit_scale") { return key.contains("text") ? Float(log(Self.textScale)) : 0 }
-        if shape.count < 2 { return key.hasSuffix("weight") || key.hasSuffix("gamma") ? 1 : 0 }
-        switch Self.kind(key) {
-        case .standardNormal: return random.normal()
-        case .narrowNormal: return Self.deviation * max(-2, min(2, random.normal()))
-        case .layer:
-            let fanIn = shape.dropFirst().reduce(1, *)
-            return (2 * random.unit() - 1) / Float(max(1, fanIn)).squareRoot()
-        }
+    /// Of scalars and vectors.
+    private static func constant(_ key: String) -> Float {
+        if key.hasSuffix("log_logit_scale") { return key.contains("text") ? Float(log(textScale)) : 0 }
+        return key.hasSuffix("weight") || key.hasSuffix("gamma") ? 1 : 0
     }
 
     private enum Kind { case standardNormal, narrowNormal, layer }

@@ -156,7 +156,7 @@ package struct SyntheticClips: ClipSource {
             let end = min(samples.count, Int(span.upperBound * Double(SyntheticSound.sampleRate)))
             return AnnotatedFrame(
                 image: shot.image, truth: sounding.masking(shot.visible),
-                sound: Array(samples[min(first, end)..<end]))
+                sound: Array(samples[min(first, end)..<end]), heard: sounding.ids)
         }
         return AnnotatedClip(name: name, frames: frames)
     }
