@@ -18,7 +18,8 @@ extension TAViSConfig {
         sam2.iouHeadHidden = 64
         sam2.maskEncoderChannels = 64
         var imageBind = ImageBindConfig(
-            vision: TowerConfig(dim: 96, blocks: 3, heads: 3), audio: TowerConfig(dim: 96, blocks: 4, heads: 3),
+            vision: TowerConfig(dim: 96, blocks: 3, heads: 3),
+            audio: TowerConfig(dim: 96, blocks: 4, heads: 3),
             text: TowerConfig(dim: 64, blocks: 2, heads: 2), embeddingDim: 64)
         imageBind.imageSide = 112
         imageBind.audioStride = 16

@@ -36,7 +36,8 @@ extension ClipBatch {
                 clip: clip.name, detail: "\(clip.frames.count) frames beside clips of \(count)")
         }
         let truths = try clips.map { clip in
-            withoutSmallClasses(try clip.frames.map { try $0.labels(side: side, of: clip) }, area: smallestArea)
+            withoutSmallClasses(
+                try clip.frames.map { try $0.labels(side: side, of: clip) }, area: smallestArea)
         }
         // Frame-major: all first frames, then all second ones.
         let order = (0..<count).flatMap { t in clips.indices.map { (t, $0) } }

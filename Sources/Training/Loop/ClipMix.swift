@@ -9,7 +9,9 @@ package final class ClipMix: Sendable {
         /// Share of the clips, relative to the other parts'.
         package var weight: Float
 
-        package init(_ source: any ClipSource, weight: Float = 1) { (self.source, self.weight) = (source, weight) }
+        package init(_ source: any ClipSource, weight: Float = 1) {
+            (self.source, self.weight) = (source, weight)
+        }
     }
 
     package let parts: [Part]
@@ -50,10 +52,11 @@ package final class ClipMix: Sendable {
     private func drawn(_ step: Int, _ item: Int) -> (part: Int, index: Int) {
         var random = SplitMix(seed: seed, UInt64(step), UInt64(item))
         var rest = random.unit() * parts.reduce(0) { $0 + $1.weight }
-        let part = parts.firstIndex { part in
-            rest -= part.weight
-            return rest < 0
-        } ?? parts.count - 1
+        let part =
+            parts.firstIndex { part in
+                rest -= part.weight
+                return rest < 0
+            } ?? parts.count - 1
         return (part, Int.random(in: 0..<parts[part].source.count, using: &random))
     }
 }

@@ -122,7 +122,8 @@ package struct RunCheckpoint {
 
     /// The weights, mapped.
     package func weights() throws -> any WeightSource {
-        CheckpointWeights(try SafetensorsFile(path: folder.appending(path: ModelBundle.weightsName).path).tensors)
+        CheckpointWeights(
+            try SafetensorsFile(path: folder.appending(path: ModelBundle.weightsName).path).tensors)
     }
 
     /// What the optimizer knew.
@@ -132,7 +133,8 @@ package struct RunCheckpoint {
         let tensors = Dictionary(uniqueKeysWithValues: file.tensors.map { ($0.key, $0) })
         func tensor(_ key: String) throws -> Tensor {
             guard let found = tensors[key] else {
-                throw BundleError(path: folder.appending(path: Self.optimizerName).path, detail: "\(key): missing")
+                throw BundleError(
+                    path: folder.appending(path: Self.optimizerName).path, detail: "\(key): missing")
             }
             return Tensor(try found.readFloats(), shape: found.shape)
         }

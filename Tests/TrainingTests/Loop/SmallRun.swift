@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
-@testable import Media
 import Models
 import TensorEngine
 
+// SPDX-License-Identifier: Apache-2.0
+@testable import Media
 @testable import Training
 
 /// Clips of coloured squares that each sound with a pitch of their own: small enough to learn by heart.
@@ -33,7 +33,8 @@ struct SquareClips: ClipSource {
         let period = label == 1 ? 160 : 20
         let sound = (0..<32_000).map { Float($0 % period < period / 2 ? 0.3 : -0.3) }
         return AnnotatedFrame(
-            image: RGBImage(width: side, height: side, pixels: pixels), truth: truth, sound: sound, heard: [label])
+            image: RGBImage(width: side, height: side, pixels: pixels), truth: truth, sound: sound,
+            heard: [label])
     }
 }
 

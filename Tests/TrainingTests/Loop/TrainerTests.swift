@@ -10,7 +10,8 @@ import Testing
 struct TrainerTests {
     private let folder = FileManager.default.temporaryDirectory.appending(path: "train-\(UUID().uuidString)")
     private let info = BundleInfo(
-        name: "small", architecture: SmallRun.config, classes: SquareClips().classes, licences: [], provenance: [])
+        name: "small", architecture: SmallRun.config, classes: SquareClips().classes, licences: [],
+        provenance: [])
 
     @Test("the loss falls on clips seen again and again")
     func learns() throws {
@@ -98,7 +99,8 @@ struct TrainerTests {
     func frozen() throws {
         let store = ParameterStore(InitialWeights(seed: 5), isFrozen: TAViS.isFrozenAsPublished)
         let model = try Weights.load(store) { try TAViS($0, SmallRun.config) }
-        let texts = TrainingTexts(names: SquareClips().classes, tokenizer: .bytes, model: model, isFrozen: true)
+        let texts = TrainingTexts(
+            names: SquareClips().classes, tokenizer: .bytes, model: model, isFrozen: true)
         let before = store.weights.mapValues(\.values)
         var trainer = Trainer(SmallRun.settings, store: store, model: model, texts: texts)
         let clips = [SquareClips().clip(0), SquareClips().clip(1)]
@@ -124,7 +126,9 @@ struct ClipMixTests {
 
     @Test("several sources are drawn by weight, the same for the same step")
     func drawn() throws {
-        let parts = [ClipMix.Part(SquareClips(count: 2), weight: 3), ClipMix.Part(SquareClips(count: 50, side: 96))]
+        let parts = [
+            ClipMix.Part(SquareClips(count: 2), weight: 3), ClipMix.Part(SquareClips(count: 50, side: 96)),
+        ]
         let mix = ClipMix(parts, batch: 4, seed: 1)
         let sides = try (0..<50).flatMap { try mix.clips(step: $0).map { $0.frames[0].image.width } }
         #expect((120...180).contains(sides.count { $0 == 64 }))
