@@ -15,6 +15,7 @@ struct Tavisd: ParsableCommand {
             """,
         subcommands: [
             SegmentCommand.self, DemoCommand.self, ImportCommand.self, InspectCommand.self, CheckCommand.self,
+            TrainCommand.self,
             SynthCommand.self,
         ])
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZlib
 package import Foundation
-import TensorEngine
+package import TensorEngine
 
 /// Checkpoints on their way to a model bundle: a whole TAViS file, or its additions over SAM 2 and ImageBind.
 ///
@@ -24,7 +24,7 @@ package struct BundleImport {
     package enum Kind: Int, Sendable {
         case sam2, imageBind, additions, whole
 
-        init?(keys: Dictionary<String, CheckpointTensor>.Keys) {
+        package init?(keys: Dictionary<String, CheckpointTensor>.Keys) {
             let hasTrunk = keys.contains("image_encoder.trunk.patch_embed.proj.weight")
             let hasAdditions = ["query_fea_W.weight", "audio_to_texte.weight", "mlp_audio.weight"]
                 .contains { keys.contains($0) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Foundation
-import TensorEngine
+package import TensorEngine
 
 /// A model ready to run, from a folder with `model.json`, `model.safetensors` and, for new class names, the BPE merges.
 public struct ModelBundle: Sendable {
@@ -57,9 +57,7 @@ public struct ModelBundle: Sendable {
     private init(info: BundleInfo, model: TAViS, embeddings: Tensor?, directory: URL?) throws {
         self.info = info
         self.model = model
-        let merges = directory?.appending(path: Self.mergesName)
-        let found = merges.map { FileManager.default.fileExists(atPath: $0.path) } ?? false
-        tokenizer = found ? try merges.map { try BPETokenizer(mergesFile: $0) } : nil
+        tokenizer = try Self.tokenizer(info, directory: directory)
         if let embeddings {
             labelBank = LabelBank(names: info.classes, embeddings: embeddings)
         } else {
@@ -67,6 +65,21 @@ public struct ModelBundle: Sendable {
                 LabelBank(names: info.classes, imageBind: model.imageBind, tokenizer: $0)
             }
         }
+    }
+
+    /// Weights as they are stored, by key, without the label embeddings: to train on.
+    package static func weights(directory: URL) throws -> any WeightSource {
+        let file = try SafetensorsFile(path: directory.appending(path: weightsName).path)
+        return CheckpointWeights(file.tensors.filter { $0.key != labelBankKey })
+    }
+
+    /// What turns class names into tokens, where the bundle or its vocabulary has it.
+    package static func tokenizer(_ info: BundleInfo, directory: URL?) throws -> BPETokenizer? {
+        let merges = directory?.appending(path: mergesName)
+        if let merges, FileManager.default.fileExists(atPath: merges.path) {
+            return try BPETokenizer(mergesFile: merges)
+        }
+        return info.architecture.imageBind.vocabulary == BPETokenizer.bytes.vocabulary ? .bytes : nil
     }
 
     /// Embeddings of other class names.

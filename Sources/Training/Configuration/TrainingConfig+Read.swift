@@ -221,6 +221,7 @@ extension TrainingConfig {
         settings.weightDecay = optimizer.weightDecay
         settings.decaysVectors = optimizer.decaysVectors
         settings.clip = optimizer.clip
+        (settings.beta1, settings.beta2, settings.eps) = (optimizer.beta1, optimizer.beta2, optimizer.eps)
         settings.losses = losses
         settings.usesMemory = usesMemory
         settings.checkpointsActivations = checkpointsActivations

@@ -121,10 +121,7 @@ package struct RunCheckpoint {
     }
 
     /// The weights, mapped.
-    package func weights() throws -> any WeightSource {
-        CheckpointWeights(
-            try SafetensorsFile(path: folder.appending(path: ModelBundle.weightsName).path).tensors)
-    }
+    package func weights() throws -> any WeightSource { try ModelBundle.weights(directory: folder) }
 
     /// What the optimizer knew.
     package func moments() throws -> [String: AdamW.Moments] {

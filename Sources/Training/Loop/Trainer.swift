@@ -32,6 +32,10 @@ package struct Trainer {
         package var decaysVectors = true
         /// Largest norm of all gradients together; 0 does not limit it.
         package var clip: Float = 0
+        /// Of AdamW.
+        package var beta1: Float = 0.9
+        package var beta2: Float = 0.999
+        package var eps: Float = 1e-8
         package var losses = LossSettings()
         package var usesMemory = false
         /// Computes blocks twice to hold less.
@@ -47,7 +51,7 @@ package struct Trainer {
     package private(set) var optimizer: AdamW
     /// Steps done.
     package private(set) var step: Int
-    private let texts: TrainingTexts
+    package let texts: TrainingTexts
 
     /// - Parameters:
     ///   - model: built from `store`.
@@ -60,6 +64,7 @@ package struct Trainer {
         (self.settings, self.store, self.model, self.texts, self.step) = (settings, store, model, texts, step)
         optimizer = AdamW(weightDecay: settings.weightDecay)
         optimizer.smallestDecayingRank = settings.decaysVectors ? 0 : 2
+        (optimizer.beta1, optimizer.beta2, optimizer.eps) = (settings.beta1, settings.beta2, settings.eps)
         optimizer.restore(moments)
     }
 
@@ -139,7 +144,7 @@ package struct TrainingTexts: Sendable {
         fixed = isFrozen ? withoutGradients { Self.encode(model, names, ids) } : nil
     }
 
-    func callAsFunction(_ model: TAViS) -> ClassTexts { fixed ?? Self.encode(model, names, ids) }
+    package func callAsFunction(_ model: TAViS) -> ClassTexts { fixed ?? Self.encode(model, names, ids) }
 
     private static func encode(_ model: TAViS, _ names: [String], _ ids: [[Int]]) -> ClassTexts {
         let encoded = model.imageBind.text.encode(ids)

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run of `tavisd train`: config in, run folder out. The folder holds the log, the TensorBoard events, checkpoints
+// (each a usable bundle) and a report; a run that was interrupted anywhere goes on from its newest whole checkpoint.
+package import Foundation
+import Models
+import TensorEngine
+
+package final class TrainingRun {
+    package enum Outcome: Sendable, Equatable {
+        case finished
+        /// Asked to stop; the state was saved.
+        case stopped
+    }
+
+    /// What a run reports while it goes on.
+    package struct Hooks {
+        package var step: (StepReport) -> Void = { _ in }
+        package var evaluated: (_ step: Int, _ data: String, _ scores: ClipScores) -> Void = { _, _, _ in }
+        package var saved: (RunCheckpoint) -> Void = { _ in }
+        package var shouldStop: () -> Bool = { false }
+
+        package init() {}
+    }
+
+    package let config: TrainingConfig
+    package let folder: URL
+    /// Steps of the whole run.
+    package let steps: Int
+    /// Damaged checkpoints that were passed over, each with what is wrong.
+    package let damaged: [String]
+    package var step: Int { trainer.step }
+
+    private var trainer: Trainer
+    private let info: BundleInfo
+    private let mix: ClipMix
+    private let heldOut: [(name: String, source: any ClipSource)]
+    private let log: TrainingLog
+    private let events: EventFileWriter
+    private let logMel = LogMel()
+    private static let logName = "log.jsonl"
+    private static let reportName = "report.html"
+
+    /// - Parameter resume: goes on where the run folder's newest checkpoint is; else the folder must be new or empty.
+    package init(_ config: TrainingConfig, resume: Bool) throws {
+        self.config = config
+        folder = URL(fileURLWithPath: config.output)
+        try Self.prepare(folder, resume: resume)
+        let found = resume ? RunCheckpoint.newest(in: folder) : (nil, [])
+        damaged = found.1
+        mix = ClipMix(
+            try config.data.map {
+                ClipMix.Part(try DataSources.source($0.origin, config), weight: $0.weight)
+            },
+            batch: config.batch * config.accumulate, seed: config.seed)
+        heldOut =
+            try config.evaluation?.data.map {
+                (DataSources.name($0.origin), try DataSources.source($0.origin, config))
+            } ?? []
+        var start = try StartWeights(config, classes: mix.parts[0].source.classes)
+        if let checkpoint = found.0 { start.weights = try checkpoint.weights() }
+        info = start.info
+        let settings = config.trainerSettings(stepsPerEpoch: mix.stepsPerEpoch)
+        steps = settings.steps
+        trainer = try Self.trainer(config, settings, start, found.0)
+        log = try TrainingLog(path: folder.appending(path: Self.logName).path, resumingAfter: trainer.step)
+        events = try EventFileWriter(folder: folder.path, step: trainer.step)
+        try log.append(.start(.init(step: trainer.step, time: Date().timeIntervalSince1970, config: config)))
+    }
+
+    private static func prepare(_ folder: URL, resume: Bool) throws {
+        let files = FileManager.default
+        let content = (try? files.contentsOfDirectory(atPath: folder.path)) ?? []
+        guard resume || content.isEmpty else {
+            throw BundleError(path: folder.path, detail: "is not empty; --resume goes on with the run in it")
+        }
+        try files.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private static func trainer(
+        _ config: TrainingConfig, _ settings: Trainer.Settings, _ start: StartWeights,
+        _ checkpoint: RunCheckpoint?
+    ) throws -> Trainer {
+        let freezing = config.freezing
+        let store = ParameterStore(start.weights) { freezing.isFrozen($0) }
+        let model = try Weights.load(store, ignoring: TAViS.isUnused) {
+            try TAViS($0, start.info.architecture)
+        }
+        let textKey = "imagebind.modality_trunks.text.blocks.0.norm_1.weight"
+        let texts = TrainingTexts(
+            names: start.info.classes, tokenizer: start.tokenizer, model: model,
+            isFrozen: freezing.isFrozen(textKey))
+        return Trainer(
+            settings, store: store, model: model, texts: texts, step: checkpoint?.step ?? 0,
+            moments: try checkpoint?.moments() ?? [:])
+    }
+
+    // MARK: The loop
+
+    /// Trains to the end, or until asked to stop.
+    ///
+    /// - Throws: `TrainingError` where a loss is not a number, naming the last good checkpoint.
+    package func run(_ hooks: Hooks) throws -> Outcome {
+        let loader = BatchLoader(from: trainer.step) { [mix, config, logMel] step in
+            try Self.batches(mix.clips(step: step), config, logMel)
+        }
+        defer { loader.stop() }
+        while trainer.step < steps {
+            if hooks.shouldStop() {
+                try save(hooks)
+                return .stopped
+            }
+            try oneStep(loader, hooks)
+            if isDue(config.evaluation?.every) { try evaluate(hooks) }
+            if isDue(config.checkpoint.every) { try save(hooks) }
+        }
+        try save(hooks)
+        try TrainingReport(TrainingLog.read(path: folder.appending(path: Self.logName).path))
+            .write(to: folder.appending(path: Self.reportName).path)
+        return .finished
+    }
+
+    private func isDue(_ every: Int?) -> Bool { every.map { trainer.step % $0 == 0 } ?? false }
+
+    private static func batches(
+        _ clips: [AnnotatedClip], _ config: TrainingConfig, _ logMel: LogMel
+    ) throws -> [ClipBatch] {
+        try stride(from: 0, to: clips.count, by: config.batch).map { first in
+            try ClipBatch(
+                Array(clips[first..<min(clips.count, first + config.batch)]), side: config.side,
+                smallestArea: config.losses.smallestArea, logMel: logMel)
+        }
+    }
+
+    private func oneStep(_ loader: BatchLoader, _ hooks: Hooks) throws {
+        let clock = ContinuousClock(), start = clock.now
+        let report: StepReport
+        do { report = try trainer.train(loader.next()) } catch let error as TrainingError {
+            throw explained(error)
+        }
+        let seconds = (clock.now - start) / .seconds(1)
+        try log.append(.step(.init(report, time: Date().timeIntervalSince1970, seconds: seconds)))
+        let scalars = report.terms.map { ("loss/" + $0.name, $0.value) }
+        try events.add(
+            scalars + [
+                ("loss/total", report.loss), ("rate", report.rate), ("gradient_norm", report.gradientNorm),
+            ],
+            step: report.step)
+        hooks.step(report)
+    }
+
+    private func explained(_ error: TrainingError) -> TrainingError {
+        let last = RunCheckpoint.newest(in: folder).checkpoint
+        var error = error
+        error.detail +=
+            last.map { "; the last good checkpoint is \($0.folder.path)" } ?? "; there is no checkpoint yet"
+        return error
+    }
+
+    private func save(_ hooks: Hooks) throws {
+        let bank = withoutGradients { trainer.texts(trainer.model).bank.embeddings.detached() }
+        hooks.saved(
+            try RunCheckpoint.write(
+                trainer, info: info, extra: [ModelBundle.labelBankKey: bank], in: folder,
+                keep: config.checkpoint.keep))
+    }
+
+    private func evaluate(_ hooks: Hooks) throws {
+        let model = try Weights.load(TensorTable(trainer.store.weights), ignoring: TAViS.isUnused) {
+            try TAViS($0, info.architecture)
+        }
+        let texts = trainer.texts(model)
+        for (name, source) in heldOut {
+            let scores = try ClipScores(
+                model, bank: texts.bank, source, clips: config.evaluation?.clips, side: config.side,
+                usesMemory: config.usesMemory, logMel: logMel)
+            try log.append(
+                .evaluation(
+                    .init(
+                        step: trainer.step, time: Date().timeIntervalSince1970, data: name,
+                        metrics: scores.metrics)))
+            let scalars = scores.metrics.sorted { $0.key < $1.key }.map {
+                ("\(name)/\($0.key)", Float($0.value))
+            }
+            try events.add(scalars, step: trainer.step)
+            hooks.evaluated(trainer.step, name, scores)
+        }
+    }
+}
