@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Models
+import Testing
+
+@Suite("tavisd train", .serialized)
+struct TrainTests {
+    private let work = try! Workplace()
+    private static let steps = 8
+
+    @Test("a run killed in the middle and resumed ends with the very same weights as one left alone")
+    func killed() throws {
+        try writeArchitecture()
+        try writeConfig("alone.yaml", output: "alone")
+        try writeConfig("killed.yaml", output: "killed")
+        let alone = try work.run("train", "--config", "alone.yaml")
+        #expect(alone.code == 0, "\(alone.errors)")
+        let running = try work.start(["train", "--config", "killed.yaml"])
+        try waitForCheckpoint("killed/step-2")
+        running.send(SIGKILL)
+        #expect(try running.wait().code == -SIGKILL)
+        #expect(!exists("killed/step-\(Self.steps)"))
+        let resumed = try work.run("train", "--config", "killed.yaml", "--resume")
+        #expect(resumed.code == 0, "\(resumed.errors)")
+        for name in ["model.safetensors", "optimizer.safetensors"] {
+            #expect(try data("killed/step-\(Self.steps)/\(name)") == data("alone/step-\(Self.steps)/\(name)"))
+        }
+        let logged = try steps(of: "killed/log.jsonl")
+        #expect(logged == Array(1...Self.steps))
+        #expect(exists("killed/report.html"))
+    }
+
+    @Test("Ctrl-C saves the state and says how to go on")
+    func interrupted() throws {
+        try writeArchitecture()
+        try writeConfig("stop.yaml", output: "stop", steps: 100_000)
+        let running = try work.start(["train", "--config", "stop.yaml"])
+        try waitForCheckpoint("stop/step-2")
+        running.send(SIGINT)
+        let outcome = try running.wait()
+        #expect(outcome.code == 130)
+        #expect(outcome.out.contains("--resume goes on"))
+        let folder = URL(fileURLWithPath: work.root).appending(path: "stop")
+        let newest = try #require(
+            FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("step-") }
+                .max { $0.localizedStandardCompare($1) == .orderedAscending })
+        _ = try ModelBundle.load(directory: folder.appending(path: newest))
+        let again = try work.run("train", "--config", "stop.yaml")
+        #expect(again.code != 0)
+        #expect(again.errors.contains("is not empty; --resume goes on with the run in it"))
+    }
+
+    @Test("what is wrong with a configuration is said at once, with lines")
+    func badConfig() throws {
+        try "name: x\noutput: y\nbatch: nought\nwhat: 1\n".write(
+            toFile: work.root + "/bad.yaml", atomically: true, encoding: .utf8)
+        let outcome = try work.run("train", "--config", "bad.yaml")
+        #expect(outcome.code == 78)
+        #expect(outcome.errors.contains("bad.yaml:3: batch") && outcome.errors.contains("bad.yaml:4: what"))
+        #expect(try work.run("train", "--config", "absent.yaml").code != 0)
+    }
+
+    // MARK: Support
+
+    private func writeArchitecture() throws {
+        var architecture = TAViSConfig.mini
+        architecture.sam2.trunk.stages = [1, 1, 1, 1]
+        architecture.sam2.trunk.globalAttentionBlocks = [2]
+        architecture.sam2.trunk.embedDim = 8
+        architecture.sam2.trunk.windows = [8, 4, 4, 2]
+        architecture.imageBind.audio.blocks = 1
+        architecture.imageBind.vision.blocks = 1
+        architecture.imageBind.text.blocks = 1
+        try JSONEncoder().encode(architecture).write(to: URL(fileURLWithPath: work.root + "/small.json"))
+    }
+
+    private func writeConfig(_ name: String, output: String, steps: Int = steps) throws {
+        let text = """
+            name: small
+            output: \(output)
+            seed: 3
+            start:
+              kind: scratch
+              architecture:
+                file: small.json
+            data:
+              - kind: synthetic
+                seed: 5
+                level: easy
+                scenes: 100
+            evaluation:
+              every: 4
+              clips: 3
+              data:
+                - kind: synthetic
+                  seed: 6
+                  level: hard
+                  scenes: 3
+            side: 64
+            frames: 2
+            memory: true
+            batch: 2
+            accumulate: 2
+            steps: \(steps)
+            losses:
+              match_points: 128
+            checkpoint:
+              every: 2
+              keep: 2
+            """
+        try text.write(toFile: work.root + "/" + name, atomically: true, encoding: .utf8)
+    }
+
+    private func waitForCheckpoint(_ path: String) throws {
+        for _ in 0..<600 where !exists(path) { usleep(100_000) }
+        try #require(exists(path), "\(path) did not appear")
+    }
+
+    private func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: work.root + "/" + path) }
+
+    private func data(_ path: String) throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: work.root + "/" + path))
+    }
+
+    private func steps(of log: String) throws -> [Int] {
+        struct Line: Decodable {
+            var kind: String?
+            var step: Int
+            var gradientNorm: Float?
+        }
+        return try String(decoding: data(log), as: UTF8.self).split(separator: "\n")
+            .map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+            .filter { $0.gradientNorm != nil }.map(\.step)
+    }
+}
