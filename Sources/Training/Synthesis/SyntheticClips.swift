@@ -40,6 +40,9 @@ package struct SyntheticClips: ClipSource {
         precondition(
             options.levels.values.contains { $0 > 0 } && options.kinds.values.contains { $0 > 0 },
             "SyntheticClips: no level or no kind is wanted")
+        precondition(
+            options.frames <= 5 || options.spacing != nil && options.window == .causal,
+            "SyntheticClips: AVSBench's times and windows are for five frames")
         self.options = options
     }
 
@@ -87,7 +90,7 @@ package struct SyntheticClips: ClipSource {
     /// When the frames are taken, in seconds.
     package func times(_ index: Int) -> [Double] {
         guard let spacing = options.spacing else {
-            return (0..<options.frames).map { SoundWindow.officialTimes[$0 % 5] }
+            return Array(SoundWindow.officialTimes.prefix(options.frames))
         }
         var random = random(index, 15, ofScene: true)
         let earliest = 0.3

@@ -111,6 +111,41 @@ struct SyntheticSceneTests {
         #expect(twins > 5)
     }
 
+    @Test("noise repeats every 256 units without a seam, and stays within 0 and 1")
+    func noise() {
+        let noise = NoiseField.shared
+        for step in 0..<2_000 {
+            let (x, y) = (Float(step) * 0.61 - 600, Float(step % 89) * 6.1 - 270)
+            let value = noise(x, y)
+            #expect(0...1 ~= value)
+            #expect(abs(value - noise(x + 256, y - 256)) < 1e-3)
+            // The steepest slope of the table is far from a jump.
+            #expect(abs(value - noise(x + 0.01, y + 0.01)) < 0.02)
+        }
+        for edge in [Float(-256), 0, 256] {
+            for along in stride(from: Float(0), to: 256, by: 3.7) {
+                #expect(abs(noise(along, edge - 0.005) - noise(along, edge + 0.005)) < 0.02)
+                #expect(abs(noise(edge - 0.005, along) - noise(edge + 0.005, along)) < 0.02)
+            }
+        }
+    }
+
+    @Test("some objects are painted like one of another class, and within a class all look different")
+    func lookAlikes() {
+        var alike = 0
+        for seed in UInt64(0)..<100 {
+            let objects = SyntheticScene(seed: seed, level: .hard).sprites.filter { $0.figure.id != 0 }
+            for (a, b) in zip(objects, objects.dropFirst()) where a.figure != b.figure {
+                if a.style.base == b.style.base && a.style.texture == b.style.texture { alike += 1 }
+            }
+        }
+        #expect(alike > 10)
+        let clocks = (0..<600).flatMap { SyntheticScene(seed: $0, level: .medium).sprites }
+            .filter { $0.figure == .object(.clock) }
+        #expect(Set(clocks.map(\.style.base)).count > clocks.count * 9 / 10)
+        #expect(Set(clocks.map(\.style.texture)).count == Style.Texture.allCases.count)
+    }
+
     @Test("objects come in, go out and move; the picture changes with time")
     func motion() {
         var (entered, left) = (0, 0)

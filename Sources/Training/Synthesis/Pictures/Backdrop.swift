@@ -73,7 +73,7 @@ struct Backdrop: Sendable {
     private func tiles(_ p: Point, _ noise: NoiseField) -> Color {
         let q = p.rotated(cosineOfTurns(traits[5] * 0.25), sineOfTurns(traits[5] * 0.25)) * scale
         let (x, y) = (wholePart(q.x), wholePart(q.y))
-        let isOdd = (Int32(x) &+ Int32(y)) & 1 == 1
+        let isOdd = (x + y + wholeNumberShift).bitPattern & 1 == 1
         let gap = min(min(q.x - x, 1 - q.x + x), min(q.y - y, 1 - q.y + y)) < 0.04 ? Float(0.6) : 1
         let tone = 0.8 + 0.25 * cellNumber(x, y) + 0.5 * (noise(p.x * 90, p.y * 90) - 0.5)
         return mix(colors.a, isOdd ? colors.b : colors.a, traits[6]) * (tone * gap)

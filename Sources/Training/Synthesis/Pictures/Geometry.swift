@@ -32,11 +32,14 @@ func smoothstep(_ a: Float, _ b: Float, _ x: Float) -> Float {
     return t * t * (3 - 2 * t)
 }
 
-/// The whole number below; without the library call that `rounded` is on plain x86-64.
+/// Added to a number of less than 2²², it leaves no room for a fraction: the sum ends in the whole number's bits.
+let wholeNumberShift: Float = 0x1.8p23
+
+/// The whole number below, for less than 2²²; without the library call that `rounded` is on plain x86-64.
 @inline(__always)
 func wholePart(_ x: Float) -> Float {
-    let whole = Float(Int32(x))
-    return whole > x ? whole - 1 : whole
+    let nearest = (x + wholeNumberShift) - wholeNumberShift
+    return nearest > x ? nearest - 1 : nearest
 }
 
 @inline(__always)

@@ -47,10 +47,11 @@ struct NoiseField: @unchecked Sendable {  // never written after init, never fre
     /// Linear between the points of the table.
     @inline(__always)
     func callAsFunction(_ x: Float, _ y: Float) -> Float {
-        let (wx, wy) = (Int32(x) - (x < 0 ? 1 : 0), Int32(y) - (y < 0 ? 1 : 0))
-        let (fx, fy) = (x - Float(wx), y - Float(wy))
-        let (x0, x1) = (Int(wx & 255), Int((wx + 1) & 255))
-        let (y0, y1) = (Int(wy & 255) << 8, Int((wy + 1) & 255) << 8)
+        let (wx, wy) = (wholePart(x), wholePart(y))
+        let (fx, fy) = (x - wx, y - wy)
+        let x0 = Int((wx + wholeNumberShift).bitPattern & 255), x1 = (x0 + 1) & 255
+        let row = Int((wy + wholeNumberShift).bitPattern & 255)
+        let (y0, y1) = (row << 8, ((row + 1) & 255) << 8)
         let top = mix(table[y0 + x0], table[y0 + x1], fx)
         return mix(top, mix(table[y1 + x0], table[y1 + x1], fx), fy)
     }
@@ -59,7 +60,8 @@ struct NoiseField: @unchecked Sendable {  // never written after init, never fre
 /// A number in 0 ..< 1 that belongs to a cell of a grid.
 @inline(__always)
 func cellNumber(_ x: Float, _ y: Float) -> Float {
-    var h = UInt32(bitPattern: Int32(x)) &* 0x85EB_CA6B ^ UInt32(bitPattern: Int32(y)) &* 0xC2B2_AE35
+    let (column, row) = ((x + wholeNumberShift).bitPattern, (y + wholeNumberShift).bitPattern)
+    var h = column &* 0x85EB_CA6B ^ row &* 0xC2B2_AE35
     h = (h ^ (h >> 15)) &* 0x2C1B_3C6D
     h = (h ^ (h >> 12)) &* 0x297A_2D39
     return Float((h ^ (h >> 15)) >> 8) * 0x1p-24
