@@ -43,7 +43,8 @@ let package = Package(
         .executableTarget(
             name: "tavisbench",
             dependencies: [
-                "CKernels", "Models", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CKernels", "Models", "Training",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["TensorEngine"], path: "Tests/TestSupport"),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),

@@ -41,7 +41,7 @@ struct Stage<Model> {
 
 enum StageGroups {
     static func all(variants: [String]) -> [StageGroup] {
-        [products] + variants.map(encoder) + [imageBind, heads, frame]
+        [products] + variants.map(encoder) + [imageBind, heads, frame] + training
     }
 
     private static func noise(_ name: String, _ shape: [Int]) -> Tensor {

@@ -60,7 +60,7 @@ struct Bench {
     struct Result: Encodable {
         let name: String
         let seconds: Double
-        /// Of the published model, without savings.
+        /// Of the published model, without savings; 0 where it is not counted.
         let gmac: Double
         let gflopPerSecond: Double
         /// Of the whole frame, for its parts.
@@ -114,7 +114,7 @@ struct Bench {
 
     private static func row(_ result: Result) -> String {
         pad(result.name, 30) + pad(String(format: "%.2f", result.seconds * 1000), -10)
-            + pad(String(format: "%.1f", result.gflopPerSecond), -10)
+            + pad(result.gmac > 0 ? String(format: "%.1f", result.gflopPerSecond) : "", -10)
             + pad(result.share.map { String(format: "%.1f %%", $0 * 100) } ?? "", -8)
     }
 

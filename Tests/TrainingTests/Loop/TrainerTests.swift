@@ -13,12 +13,22 @@ struct TrainerTests {
         name: "small", architecture: SmallRun.config, classes: SquareClips().classes, licences: [],
         provenance: [])
 
-    @Test("the loss falls on clips seen again and again")
+    @Test("the loss falls on clips seen again and again, and the masks get better")
     func learns() throws {
         var run = try SmallRun()
+        let before = try scores(run)
         let losses = try (0..<60).map { _ in try run.step().loss }
         let first = losses.prefix(5).reduce(0, +) / 5, last = losses.suffix(5).reduce(0, +) / 5
         #expect(last < 0.6 * first, "\(first) → \(last)")
+        let after = try scores(run)
+        #expect(after.overlap > before.overlap + 10, "\(before.overlap) → \(after.overlap)")
+        #expect(after.soundingClips == 4 && after.emptyFrames == 0)
+    }
+
+    private func scores(_ run: SmallRun) throws -> ClipScores {
+        let model = try Weights.load(TensorTable(run.store.weights)) { try TAViS($0, SmallRun.config) }
+        return try ClipScores(
+            model, bank: run.trainer.texts(model).bank, SquareClips(), clips: 4, side: 64, usesMemory: true)
     }
 
     @Test("a run taken up from a checkpoint goes on bit by bit as if never interrupted")
