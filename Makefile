@@ -22,12 +22,14 @@ build: deps
 demo: build
 	$(BIN)/tavisd demo
 
-# The kernels' tests switch instruction sets and matrix libraries for the whole process: they run by themselves.
+# The kernels' tests switch instruction sets and matrix libraries for the whole process, and a training step at full
+# size needs the memory of several other tests: they run by themselves.
 TEST := $(SWIFT) test -c release -Xswiftc -enable-testing
 
 test: deps
-	$(TEST) --skip CKernelsTests
+	$(TEST) --skip 'CKernelsTests|GoldenStepTests'
 	$(TEST) --filter CKernelsTests
+	$(TEST) --filter GoldenStepTests
 
 bench: build
 	$(BIN)/tavisbench

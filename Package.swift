@@ -12,6 +12,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     ],
     targets: [
         .systemLibrary(
@@ -32,7 +33,10 @@ let package = Package(
             ]),
         .target(
             name: "Training",
-            dependencies: ["Media", "Models", "TensorEngine", .product(name: "Yams", package: "Yams")]),
+            dependencies: [
+                "Media", "Models", "TensorEngine", .product(name: "Yams", package: "Yams"),
+                .product(name: "SwiftCSV", package: "SwiftCSV"),
+            ]),
         .executableTarget(
             name: "tavisd",
             dependencies: [

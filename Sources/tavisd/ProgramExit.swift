@@ -56,7 +56,7 @@ struct ProgramExit {
         case let error as StreamError: code(of: error.code)
         case let error as CheckpointError:
             [.cannotWrite, .outputExists].contains(error.code) ? .cannotCreate : .badInput
-        case is BundleError, is WeightReport: .badInput
+        case is BundleError, is WeightReport, is DatasetError, is TrainingDataError: .badInput
         case is RunFileError: .inputOutput
         default: nil
         }

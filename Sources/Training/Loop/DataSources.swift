@@ -9,9 +9,14 @@ enum DataSources {
             (options.width, options.height, options.frames) = (config.side, config.side, config.frames)
             if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
             return SyntheticClips(options)
-        case .folder(let folder, let layout, _):
-            throw TrainingDataError(
-                clip: folder, detail: "data of kind \(layout.rawValue) cannot be read yet")
+        case .folder(let folder, let layout, let split):
+            guard let subset = AVSBenchDataset.Subset(rawValue: layout.rawValue),
+                let split = AVSBenchDataset.Split(rawValue: split.rawValue)
+            else {
+                throw DatasetError(
+                    .unreadable, folder, "data of kind \(layout.rawValue) cannot be read yet")
+            }
+            return try AVSBenchDataset(folder: folder, subset: subset, split: split, frames: config.frames)
         }
     }
 
