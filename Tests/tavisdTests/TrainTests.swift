@@ -116,7 +116,9 @@ struct TrainTests {
         try #require(exists(path), "\(path) did not appear")
     }
 
-    private func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: work.root + "/" + path) }
+    private func exists(_ path: String) -> Bool {
+        FileManager.default.fileExists(atPath: work.root + "/" + path)
+    }
 
     private func data(_ path: String) throws -> Data {
         try Data(contentsOf: URL(fileURLWithPath: work.root + "/" + path))
