@@ -6,7 +6,8 @@ import Testing
 @Suite("tavisd train", .serialized)
 struct TrainTests {
     private let work = try! Workplace()
-    private static let steps = 8
+    /// Enough that the run is in its middle when the first checkpoint is seen, however slow the machine.
+    private static let steps = 30
 
     @Test("a run killed in the middle and resumed ends with the very same weights as one left alone")
     func killed() throws {
@@ -16,7 +17,7 @@ struct TrainTests {
         let alone = try work.run("train", "--config", "alone.yaml")
         #expect(alone.code == 0, "\(alone.errors)")
         let running = try work.start(["train", "--config", "killed.yaml"])
-        try waitForCheckpoint("killed/step-2")
+        try waitForCheckpoint(in: "killed", of: running)
         running.send(SIGKILL)
         #expect(try running.wait().code == -SIGKILL)
         #expect(!exists("killed/step-\(Self.steps)"))
@@ -35,16 +36,14 @@ struct TrainTests {
         try writeArchitecture()
         try writeConfig("stop.yaml", output: "stop", steps: 100_000)
         let running = try work.start(["train", "--config", "stop.yaml"])
-        try waitForCheckpoint("stop/step-2")
+        try waitForCheckpoint(in: "stop", of: running)
         running.send(SIGINT)
         let outcome = try running.wait()
         #expect(outcome.code == 130)
         #expect(outcome.out.contains("--resume goes on"))
-        let folder = URL(fileURLWithPath: work.root).appending(path: "stop")
         let newest = try #require(
-            FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("step-") }
-                .max { $0.localizedStandardCompare($1) == .orderedAscending })
-        _ = try ModelBundle.load(directory: folder.appending(path: newest))
+            checkpoints("stop").max { $0.localizedStandardCompare($1) == .orderedAscending })
+        _ = try ModelBundle.load(directory: URL(fileURLWithPath: work.path("stop/" + newest)))
         let again = try work.run("train", "--config", "stop.yaml")
         #expect(again.code != 0)
         #expect(again.errors.contains("is not empty; --resume goes on with the run in it"))
@@ -89,7 +88,7 @@ struct TrainTests {
                 level: easy
                 scenes: 100
             evaluation:
-              every: 4
+              every: 20
               clips: 3
               data:
                 - kind: synthetic
@@ -105,15 +104,21 @@ struct TrainTests {
             losses:
               match_points: 128
             checkpoint:
-              every: 2
+              every: 5
               keep: 2
             """
         try text.write(toFile: work.root + "/" + name, atomically: true, encoding: .utf8)
     }
 
-    private func waitForCheckpoint(_ path: String) throws {
-        for _ in 0..<600 where !exists(path) { usleep(100_000) }
-        try #require(exists(path), "\(path) did not appear")
+    /// Any checkpoint: the first ones are soon removed again.
+    private func waitForCheckpoint(in folder: String, of run: Workplace.Running) throws {
+        while run.isRunning, checkpoints(folder).isEmpty { usleep(1_000) }
+        try #require(!checkpoints(folder).isEmpty, "the run in \(folder) ended without a checkpoint")
+    }
+
+    private func checkpoints(_ folder: String) -> [String] {
+        let names = try? FileManager.default.contentsOfDirectory(atPath: work.path(folder))
+        return (names ?? []).filter { $0.hasPrefix("step-") }
     }
 
     private func exists(_ path: String) -> Bool {

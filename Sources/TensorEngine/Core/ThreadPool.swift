@@ -6,7 +6,9 @@ import Synchronization
 /// Splits loops over the cores. The calling thread works too; nested and concurrent calls run on their own thread.
 ///
 /// Libraries below are told to use one thread: two runtimes spinning on the same cores cost more than they give.
-// `job` is guarded by `busy` and published by `generation`.
+/// Nobody waits for a thread that has not begun: on a busy machine the caller does the work that others do not
+/// come for.
+// `job` is guarded by `busy`, and read by a thread while it is counted in `workers`.
 public final class ThreadPool: @unchecked Sendable {
     /// As many threads as there are cores.
     public static let shared = ThreadPool(threads: ProcessInfo.processInfo.activeProcessorCount)
@@ -21,8 +23,10 @@ public final class ThreadPool: @unchecked Sendable {
     private let busy = Atomic(false)
     private let generation = Atomic(0)
     private let next = Atomic(0)
-    private let working = Atomic(0)
+    /// Threads at work on `job`, plus `isOpen` while more may join.
+    private let workers = Atomic(0)
     private let condition = NSCondition()
+    private static let isOpen = 1 << 32
     private static let spins = 4000
 
     public init(threads: Int) {
@@ -46,13 +50,14 @@ public final class ThreadPool: @unchecked Sendable {
         withoutActuallyEscaping(body) { body in
             job = Job(body: body, count: count)
             next.store(0, ordering: .relaxed)
-            working.store(threads - 1, ordering: .relaxed)
+            workers.store(Self.isOpen, ordering: .releasing)
             condition.lock()
             generation.add(1, ordering: .releasing)
             condition.broadcast()
             condition.unlock()
             drain(body, count)
-            while working.load(ordering: .acquiring) > 0 { pause() }
+            workers.subtract(Self.isOpen, ordering: .acquiringAndReleasing)
+            waitForWorkers()
             job = nil
         }
         busy.store(false, ordering: .releasing)
@@ -84,8 +89,29 @@ public final class ThreadPool: @unchecked Sendable {
             while generation.load(ordering: .acquiring) == seen { condition.wait() }
             condition.unlock()
             seen = generation.load(ordering: .acquiring)
+            guard join() else { continue }
             takePart()
-            working.subtract(1, ordering: .releasing)
+            workers.subtract(1, ordering: .releasing)
+        }
+    }
+
+    private func join() -> Bool {
+        var count = workers.load(ordering: .relaxed)
+        while count >= Self.isOpen {
+            let (joined, found) = workers.compareExchange(
+                expected: count, desired: count + 1, ordering: .acquiring)
+            if joined { return true }
+            count = found
+        }
+        return false
+    }
+
+    private func waitForWorkers() {
+        var spin = 0
+        while workers.load(ordering: .acquiring) > 0 {
+            spin += 1
+            // The thread waited for may need this very core.
+            if spin < Self.spins { pause() } else { sched_yield() }
         }
     }
 
