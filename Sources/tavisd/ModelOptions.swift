@@ -65,9 +65,31 @@ struct ModelOptions: ParsableArguments {
         if seeded, model != nil { throw ValidationError("--seeded makes its own weights: leave --model out") }
     }
 
+    /// A model with the classes it is asked for.
+    struct Loaded {
+        var info: BundleInfo
+        var model: TAViS
+        var bank: LabelBank
+        /// Of the square picture that the model sees.
+        var side: Int
+        /// Nil for weights that are made up.
+        var weightsFile: String?
+    }
+
     /// Loads the model and says what the user must know of it.
     func segmenter() throws -> any FrameSegmenter {
-        let names = try classes.map(ClassFile.names)
+        segmenter(try load(classes: classes.map(ClassFile.names)))
+    }
+
+    /// The model at the start of a stream.
+    func segmenter(_ loaded: Loaded) -> TAViSSegmenter {
+        TAViSSegmenter(
+            loaded.model, bank: loaded.bank, side: loaded.side, preprocessing: preprocess,
+            evidence: classScores, memory: memory == .on ? MemorySettings() : nil)
+    }
+
+    /// - Parameter names: of the classes to tell apart; the bundle's own when nil.
+    func load(classes names: [String]?) throws -> Loaded {
         let bundle = try bundle()
         if bundle.info.seeded {
             warn(
@@ -78,14 +100,14 @@ struct ModelOptions: ParsableArguments {
             throw StreamError(
                 .model, model ?? bundle.info.name, "its image encoder is not the variant \(variant.rawValue)")
         }
-        let bank = try names.map { try bundle.labelBank(names: $0) } ?? bundle.labelBank
-        guard let bank else {
+        let isOwn = names == nil || names == bundle.info.classes
+        guard let bank = try isOwn ? bundle.labelBank : names.map(bundle.labelBank(names:)) else {
             throw StreamError(
                 .model, model ?? bundle.info.name, "the bundle has neither label embeddings nor merges")
         }
-        return TAViSSegmenter(
-            bundle.model, bank: bank, side: size ?? bundle.info.imageSize, preprocessing: preprocess,
-            evidence: classScores, memory: memory == .on ? MemorySettings() : nil)
+        return Loaded(
+            info: bundle.info, model: bundle.model, bank: bank, side: size ?? bundle.info.imageSize,
+            weightsFile: model.map { "\($0)/\(ModelBundle.weightsName)" })
     }
 
     private func bundle() throws -> ModelBundle {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Foundation
-import Synchronization
 import Training
 
 /// Synthetic scenes with truth, to a folder.
@@ -46,7 +45,7 @@ struct SynthCommand: ParsableCommand {
     func run() throws {
         if describe { describeClips() }
         guard let output else { return }
-        let progress = SynthProgress(total: clips)
+        let progress = CountDisplay(total: clips, "clips")
         let dataset = SyntheticDataset(output, options)
         do {
             defer { progress.end() }
@@ -128,30 +127,4 @@ struct PictureSize: ExpressibleByArgument, CustomStringConvertible {
 
     var description: String { "\(width)x\(height)" }
     var defaultValueDescription: String { description }
-}
-
-/// Counts clips on the error output: one line on a terminal, otherwise a line every few seconds.
-private final class SynthProgress: Sendable {
-    private static let lineInterval = Duration.seconds(5)
-
-    private let total: Int
-    private let isTerminal = isatty(STDERR_FILENO) == 1
-    private let shown = Mutex(ContinuousClock.now)
-
-    init(total: Int) { self.total = total }
-
-    func show(_ done: Int) {
-        let text = "\(done) of \(total) clips"
-        if isTerminal { return Self.write("\r\(text)\u{1b}[K") }
-        let isDue = shown.withLock { last in
-            guard ContinuousClock.now - last >= Self.lineInterval else { return false }
-            last = .now
-            return true
-        }
-        if isDue { Self.write("\(text)\n") }
-    }
-
-    func end() { if isTerminal { Self.write("\r\u{1b}[K") } }
-
-    private static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

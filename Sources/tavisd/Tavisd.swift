@@ -15,8 +15,7 @@ struct Tavisd: ParsableCommand {
             """,
         subcommands: [
             SegmentCommand.self, DemoCommand.self, ImportCommand.self, InspectCommand.self, CheckCommand.self,
-            TrainCommand.self,
-            SynthCommand.self,
+            TrainCommand.self, EvalCommand.self, SynthCommand.self,
         ])
 
     static func main() {

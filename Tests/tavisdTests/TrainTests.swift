@@ -11,9 +11,9 @@ struct TrainTests {
 
     @Test("a run killed in the middle and resumed ends with the very same weights as one left alone")
     func killed() throws {
-        try writeArchitecture()
-        try writeConfig("alone.yaml", output: "alone")
-        try writeConfig("killed.yaml", output: "killed")
+        let training = try SmallTraining(work)
+        try training.writeConfig("alone.yaml", output: "alone", steps: Self.steps)
+        try training.writeConfig("killed.yaml", output: "killed", steps: Self.steps)
         let alone = try work.run("train", "--config", "alone.yaml")
         #expect(alone.code == 0, "\(alone.errors)")
         let running = try work.start(["train", "--config", "killed.yaml"])
@@ -33,8 +33,7 @@ struct TrainTests {
 
     @Test("Ctrl-C saves the state and says how to go on")
     func interrupted() throws {
-        try writeArchitecture()
-        try writeConfig("stop.yaml", output: "stop", steps: 100_000)
+        try SmallTraining(work).writeConfig("stop.yaml", output: "stop", steps: 100_000)
         let running = try work.start(["train", "--config", "stop.yaml"])
         try waitForCheckpoint(in: "stop", of: running)
         running.send(SIGINT)
@@ -60,55 +59,6 @@ struct TrainTests {
     }
 
     // MARK: Support
-
-    private func writeArchitecture() throws {
-        var architecture = TAViSConfig.mini
-        architecture.sam2.trunk.stages = [1, 1, 1, 1]
-        architecture.sam2.trunk.globalAttentionBlocks = [2]
-        architecture.sam2.trunk.embedDim = 8
-        architecture.sam2.trunk.windows = [8, 4, 4, 2]
-        architecture.imageBind.audio.blocks = 1
-        architecture.imageBind.vision.blocks = 1
-        architecture.imageBind.text.blocks = 1
-        try JSONEncoder().encode(architecture).write(to: URL(fileURLWithPath: work.root + "/small.json"))
-    }
-
-    private func writeConfig(_ name: String, output: String, steps: Int = steps) throws {
-        let text = """
-            name: small
-            output: \(output)
-            seed: 3
-            start:
-              kind: scratch
-              architecture:
-                file: small.json
-            data:
-              - kind: synthetic
-                seed: 5
-                level: easy
-                scenes: 100
-            evaluation:
-              every: 20
-              clips: 3
-              data:
-                - kind: synthetic
-                  seed: 6
-                  level: hard
-                  scenes: 3
-            side: 64
-            frames: 2
-            memory: true
-            batch: 2
-            accumulate: 2
-            steps: \(steps)
-            losses:
-              match_points: 128
-            checkpoint:
-              every: 5
-              keep: 2
-            """
-        try text.write(toFile: work.root + "/" + name, atomically: true, encoding: .utf8)
-    }
 
     /// Any checkpoint: the first ones are soon removed again.
     private func waitForCheckpoint(in folder: String, of run: Workplace.Running) throws {

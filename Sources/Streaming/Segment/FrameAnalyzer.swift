@@ -12,6 +12,8 @@ package struct SoundingObject: Sendable, Equatable {
     /// Smallest box around its pixels.
     package var box: Box
     package var area: Int
+    /// Row of the frame's logits that its mask is made of.
+    package var slot: Int
 }
 
 /// What was found on one frame.
@@ -126,7 +128,7 @@ package final class FrameAnalyzer {
                 SoundingObject(
                     id: object.id, classIndex: object.classIndex,
                     className: segmenter.classNames[object.classIndex], score: object.score, box: extent.box,
-                    area: extent.area))
+                    area: extent.area, slot: object.slot))
         }
     }
 }

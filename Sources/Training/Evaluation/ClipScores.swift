@@ -1,89 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Models
+import Models
 import TensorEngine
 
-/// How well a model does on clips: the benchmark's measures, and what it marks where nothing is to be marked.
+/// How well clips were segmented: the benchmark's measures, and what was marked where nothing is to be marked.
 package struct ClipScores: Sendable {
-    /// M_J in percent and M_F (on logits), over clips with something sounding in sight.
-    package private(set) var overlap = 0.0
-    package private(set) var fMeasure = 0.0
+    /// A slot that is not the background's shows an object where they overlap so much (IoU).
+    private static let coveringOverlap: Float = 0.5
+    /// Smaller marks do not count as marks: one in so many pixels.
+    private static let strayShare = 1000
+
+    private var overlaps = Mean(), fMeasures = Mean(), probabilityFMeasures = Mean()
+    private var officialOverlaps = Mean(), officialFMeasures = Mean()
+    private var strayAreas = Mean(), strayFrames = Mean()
+    private var covered = Mean(), named = Mean()
+    /// Annotated frames, and those of them on which nothing in sight sounds.
+    package private(set) var frames = 0, emptyFrames = 0
+    package private(set) var clips = 0
+
+    package init() {}
+
+    /// M_J in percent over clips with something sounding in sight.
+    package var overlap: Double { 100 * overlaps.value }
+    /// M_F over the same clips, its thresholds on logits as published.
+    package var fMeasure: Double { fMeasures.value }
+    /// Clips with something sounding in sight.
+    package var soundingClips: Int { overlaps.count }
     /// Share of pixels marked on frames where nothing in sight sounds, in percent.
-    package private(set) var strayArea = 0.0
-    /// Share of such frames with any mark of more than 0.1 % of the pixels, in percent.
-    package private(set) var strayFrames = 0.0
-    /// Of the sounding classes that a slot covers (IoU ≥ 0.5), the share whose slot is named right, in percent.
-    package private(set) var namedRight = 0.0
-    /// Clips with something sounding in sight, and frames without.
-    package private(set) var soundingClips = 0, emptyFrames = 0, coveredObjects = 0
+    package var strayArea: Double { 100 * strayAreas.value }
+    /// Share of such frames with marks on more than 0.1 % of the pixels, in percent.
+    package var strayFrameShare: Double { 100 * strayFrames.value }
+    /// Share of the sounding classes of all frames that one object shows (IoU ≥ 0.5), in percent.
+    package var coveredShare: Double { 100 * covered.value }
+    /// Share of those whose object has the right class, in percent.
+    package var namedRight: Double { 100 * named.value }
 
-    /// By the names of the log.
+    /// By the names of logs and reports. Measures that nothing went into are left out.
     package var metrics: [String: Double] {
-        [
-            "M_J": overlap, "M_F": fMeasure, "stray_area": strayArea, "stray_frames": strayFrames,
-            "named_right": namedRight,
+        let all: [(String, Mean, Double)] = [
+            ("M_J", overlaps, 100), ("M_F", fMeasures, 1), ("M_F_probability", probabilityFMeasures, 1),
+            ("official_M_J", officialOverlaps, 100), ("official_M_F", officialFMeasures, 1),
+            ("stray_area", strayAreas, 100), ("stray_frames", strayFrames, 100),
+            ("covered", covered, 100), ("named_right", named, 100),
         ]
+        return Dictionary(
+            uniqueKeysWithValues: all.filter { $0.1.count > 0 }.map { ($0.0, $0.1.value * $0.2) })
     }
 
-    /// - Parameters:
-    ///   - bank: of the source's classes.
-    ///   - clips: how many of the source; all when nil.
-    package init(
-        _ model: TAViS, bank: LabelBank, _ source: any ClipSource, clips: Int?, side: Int, usesMemory: Bool,
-        logMel: LogMel = LogMel()
-    ) throws {
-        let count = min(source.count, clips ?? source.count)
-        for index in 0..<count {
-            let batch = try ClipBatch([try source.clip(index)], side: side, smallestArea: 0, logMel: logMel)
-            add(model.predict(batch, usesMemory: usesMemory), batch, model, bank)
+    /// - Parameter prediction: one for each of the clip's frames; those without a truth are passed over.
+    package mutating func add(_ prediction: [PredictedFrame], _ clip: AnnotatedClip) {
+        let judged = zip(prediction, clip.frames).compactMap { found, frame in
+            frame.labels(width: found.width, height: found.height).map { (found, truth: $0) }
         }
-        overlap /= Double(max(1, soundingClips))
-        fMeasure /= Double(max(1, soundingClips))
-        strayArea /= Double(max(1, emptyFrames))
-        strayFrames /= Double(max(1, emptyFrames))
-        namedRight /= Double(max(1, coveredObjects))
+        guard let (width, height) = judged.first.map({ ($0.0.width, $0.0.height) }) else { return }
+        clips += 1
+        let logits = Tensor(judged.flatMap { $0.0.logits }, shape: [judged.count, height, width])
+        addClip(logits, truth: judged.flatMap { $0.truth.map { $0 != 0 } })
+        for (found, truth) in judged { addFrame(found, truth) }
     }
 
-    private mutating func add(
-        _ predictions: FramePredictions, _ batch: ClipBatch, _ model: TAViS, _ bank: LabelBank
-    ) {
-        let slots = model.config.slots, frames = batch.framesPerClip, side = predictions.logits.shape[2]
-        let scene = concat(
-            (0..<frames).map { predictions.logits[row: $0][rows: slots - 1..<slots] })
-        let truth: [Bool] = batch.truth.flatMap { frame in frame.map { $0 != 0 } }
-        if truth.contains(true) {
-            soundingClips += 1
-            overlap += 100 * Double(Metrics.overlap(scene, truth: truth))
-            fMeasure += Double(Metrics.fMeasure(scene, truth: truth))
-        }
-        let classes = model.audioTextLogits(
-            predictions.prompts.objects.reshaped(frames * (slots - 1), -1), bank
-        ).argmax()
-        for frame in 0..<frames {
-            if batch.truth[frame].contains(where: { $0 != 0 }) {
-                addNames(
-                    predictions.logits[row: frame], batch.truth[frame],
-                    Array(classes[frame * (slots - 1)..<(frame + 1) * (slots - 1)]))
-            } else {
-                addEmpty(scene[row: frame], pixels: side * side)
-            }
-        }
+    private mutating func addClip(_ logits: Tensor, truth: [Bool]) {
+        let overlap = Double(Metrics.overlap(logits, truth: truth))
+        let fMeasure = Double(Metrics.fMeasure(logits, truth: truth))
+        officialOverlaps.add(overlap)
+        officialFMeasures.add(fMeasure)
+        guard truth.contains(true) else { return }
+        overlaps.add(overlap)
+        fMeasures.add(fMeasure)
+        probabilityFMeasures.add(Double(Metrics.fMeasure(logits, truth: truth, .probabilities)))
     }
 
-    private mutating func addEmpty(_ logits: Tensor, pixels: Int) {
-        let marked = logits.withValues { $0.count { $0 > 0 } }
+    private mutating func addFrame(_ found: PredictedFrame, _ truth: [UInt8]) {
+        frames += 1
+        let classes = Set(truth).subtracting([0])
+        guard classes.isEmpty else {
+            for label in classes { addObject(found, truth, label) }
+            return
+        }
         emptyFrames += 1
-        strayArea += 100 * Double(marked) / Double(pixels)
-        if marked * 1000 > pixels { strayFrames += 100 }
+        let marked = found.logits.count { $0 > 0 }
+        strayAreas.add(Double(marked) / Double(truth.count))
+        strayFrames.add(marked * Self.strayShare > truth.count ? 1 : 0)
     }
 
-    private mutating func addNames(_ logits: Tensor, _ truth: [UInt8], _ classes: [Int]) {
-        for label in Set(truth) where label != 0 {
-            let mask = truth.map { $0 == label }
-            let best = classes.indices.map { ($0, Metrics.overlap(logits[row: $0].values, truth: mask)) }
-                .max { $0.1 < $1.1 }
-            guard let best, best.1 >= 0.5 else { continue }
-            coveredObjects += 1
-            if classes[best.0] == Int(label) { namedRight += 100 }
+    private mutating func addObject(_ found: PredictedFrame, _ truth: [UInt8], _ label: UInt8) {
+        let shown = found.objects.filter { $0.classIndex != 0 }
+        let best = shown.map { ($0, Self.overlap($0.mask, truth, label)) }.max { $0.1 < $1.1 }
+        guard let (object, overlap) = best, overlap >= Self.coveringOverlap else {
+            covered.add(0)
+            return
         }
+        covered.add(1)
+        named.add(object.classIndex == Int(label) ? 1 : 0)
+    }
+
+    private static func overlap(_ mask: [Bool], _ truth: [UInt8], _ label: UInt8) -> Float {
+        var (both, either) = (0, 0)
+        for (isMarked, pixel) in zip(mask, truth) {
+            let isTrue = pixel == label
+            if isMarked || isTrue { either += 1 }
+            if isMarked && isTrue { both += 1 }
+        }
+        return Float(both) / Float(max(1, either))
+    }
+}
+
+/// A mean that grows.
+struct Mean: Sendable {
+    private var sum = 0.0
+    private(set) var count = 0
+
+    /// 0 without values.
+    var value: Double { count > 0 ? sum / Double(count) : 0 }
+
+    mutating func add(_ value: Double) {
+        sum += value
+        count += 1
     }
 }

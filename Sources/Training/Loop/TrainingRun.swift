@@ -170,9 +170,13 @@ package final class TrainingRun {
         }
         let texts = trainer.texts(model)
         for (name, source) in heldOut {
-            let scores = try ClipScores(
-                model, bank: texts.bank, source, clips: config.evaluation?.clips, side: config.side,
-                usesMemory: config.usesMemory, logMel: logMel)
+            var settings = Evaluation.Settings()
+            settings.clips = config.evaluation?.clips
+            let predictor = ModelPredictor(
+                model, bank: texts.bank, side: config.side, usesMemory: config.usesMemory, logMel: logMel)
+            var evaluation = Evaluation(predictor, source, settings)
+            try evaluation.run()
+            let scores = evaluation.scores
             try log.append(
                 .evaluation(
                     .init(

@@ -8,13 +8,18 @@ package struct ReportPanel: Sendable {
     package var frame: RGBImage
     /// Class of each pixel, row-major, as many as the frame has; 0 is background.
     package var prediction, truth: [UInt8]
+    /// What was heard.
+    package var spectrogram: RGBImage?
 
-    package init(title: String, frame: RGBImage, prediction: [UInt8], truth: [UInt8]) {
+    package init(
+        title: String, frame: RGBImage, prediction: [UInt8], truth: [UInt8], spectrogram: RGBImage? = nil
+    ) {
         let pixels = frame.width * frame.height
         precondition(
             prediction.count == pixels && truth.count == pixels,
             "ReportPanel: \(prediction.count) and \(truth.count) labels for \(pixels) pixels")
         (self.title, self.frame, self.prediction, self.truth) = (title, frame, prediction, truth)
+        self.spectrogram = spectrogram
     }
 
     /// The frame with classes laid over it in their colours, outlined in white.
@@ -44,12 +49,14 @@ package struct ReportPanel: Sendable {
         return (Int(color.red) * 255 / most, Int(color.green) * 255 / most, Int(color.blue) * 255 / most)
     }
 
-    /// Three pictures beside each other, held in the page itself.
+    /// Pictures beside each other, held in the page itself.
     func html() throws -> String {
-        let pictures = [
-            ("frame", frame), ("prediction", Self.marked(frame, classes: prediction)),
-            ("truth", Self.marked(frame, classes: truth)),
-        ]
+        let heard = spectrogram.map { [("sound", $0)] } ?? []
+        let pictures =
+            heard + [
+                ("frame", frame), ("prediction", Self.marked(frame, classes: prediction)),
+                ("truth", Self.marked(frame, classes: truth)),
+            ]
         let figures = try pictures.map { name, image in
             """
             <figure><img alt="\(name)" width="\(image.width)" height="\(image.height)" src="\(try Self.dataURI(image))">\
@@ -57,7 +64,7 @@ package struct ReportPanel: Sendable {
             """
         }
         return """
-            <section class="panel"><h3>\(escaped(title))</h3><div class="three">\(figures.joined())</div></section>
+            <section class="panel"><h3>\(escaped(title))</h3><div class="row">\(figures.joined())</div></section>
 
             """
     }

@@ -165,7 +165,8 @@ func escaped(_ text: String) -> String {
     }
 }
 
-private let reportStyle = """
+/// What all pages look like.
+let reportStyle = """
     :root{--bg:#fcfcfb;--ink:#1d1d1b;--soft:#6b6b66;--line:#e3e3de;--c0:#2062c4;--c1:#c4541a;--c2:#2a8a4a;\
     --c3:#8a3fb0;--c4:#a8860c;--c5:#0f8c95}
     @media(prefers-color-scheme:dark){:root{--bg:#161615;--ink:#eaeae6;--soft:#9d9d96;--line:#34342f;--c0:#76a9f5;\
@@ -192,7 +193,7 @@ private let reportStyle = """
     .legend{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:.8rem;color:var(--soft)}
     .legend i{display:inline-block;width:14px;height:3px;margin-right:5px;vertical-align:middle}
     .panel{margin:0 0 18px}
-    .three{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:6px;max-width:780px}
+    .row{display:grid;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:6px;max-width:1040px}
     img{display:block;width:100%;height:auto;border-radius:3px}
     .wide{overflow-x:auto}
     table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}

@@ -27,8 +27,12 @@ struct TrainerTests {
 
     private func scores(_ run: SmallRun) throws -> ClipScores {
         let model = try Weights.load(TensorTable(run.store.weights)) { try TAViS($0, SmallRun.config) }
-        return try ClipScores(
-            model, bank: run.trainer.texts(model).bank, SquareClips(), clips: 4, side: 64, usesMemory: true)
+        let predictor = ModelPredictor(model, bank: run.trainer.texts(model).bank, side: 64, usesMemory: true)
+        var settings = Evaluation.Settings()
+        settings.clips = 4
+        var evaluation = Evaluation(predictor, SquareClips(), settings)
+        try evaluation.run()
+        return evaluation.scores
     }
 
     @Test("a run taken up from a checkpoint goes on bit by bit as if never interrupted")

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import Media
+import Models
+import Streaming
+import Training
+
+/// `tavisd eval`.
+struct EvalCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "eval",
+        abstract: "Scores a model on clips whose truth is known.",
+        discussion: """
+            The clips are an AVSBench folder's, or synthetic ones. By the official protocol the bare model sees \
+            frame after frame; as a stream, what counts is what `tavisd segment` would paint. With its sound muted, \
+            exchanged for noise or for another object's, a model shows whether it listens.
+            """)
+
+    enum Level: String, CaseIterable, ExpressibleByArgument { case easy, medium, hard, mixed }
+    enum Layout: String, CaseIterable, ExpressibleByArgument { case s4, ms3, avss }
+    enum Split: String, CaseIterable, ExpressibleByArgument { case train, val, test }
+    enum Sounds: String, CaseIterable, ExpressibleByArgument {
+        case mixed, sounding, silent
+        case offScreen = "off-screen"
+    }
+    enum Rules: String, CaseIterable, ExpressibleByArgument { case official, stream }
+
+    @Argument(help: "Folder of a dataset.")
+    var folder: String?
+
+    @Option(help: ArgumentHelp("How the folder is laid out.", valueName: "s4|ms3|avss"))
+    var layout = Layout.avss
+
+    @Option(help: ArgumentHelp("Which of the folder's clips.", valueName: "train|val|test"))
+    var split = Split.test
+
+    @Option(
+        help: ArgumentHelp(
+            "Synthetic clips of this level in place of a folder.", valueName: "easy|medium|hard|mixed"))
+    var synthetic: Level?
+
+    @Option(help: "Where the random numbers of synthetic clips begin.")
+    var seed: UInt64 = 0
+
+    @Option(
+        help: ArgumentHelp("What is heard in synthetic clips.", valueName: "mixed|sounding|silent|off-screen")
+    )
+    var sounds = Sounds.mixed
+
+    @Option(help: ArgumentHelp("At most so many clips.", valueName: "count"))
+    var clips: Int?
+
+    @Option(help: ArgumentHelp("Frames of a synthetic clip; 5, or 25 as a stream.", valueName: "count"))
+    var frames: Int?
+
+    @Option(help: ArgumentHelp("How clips are shown and judged.", valueName: "official|stream"))
+    var `protocol` = Rules.official
+
+    @Option(
+        help: ArgumentHelp(
+            "What the model hears. After mute and noise nothing is to be marked.",
+            valueName: "as-recorded|mute|noise|swap"))
+    var audio = SoundChange.asRecorded
+
+    @Option(help: ArgumentHelp("Write the result as JSON.", valueName: "file"))
+    var json: String?
+
+    @Option(help: ArgumentHelp("Write a page with pictures.", valueName: "file.html"))
+    var report: String?
+
+    @OptionGroup(title: "Model")
+    var model: ModelOptions
+
+    private static let defaultClips = 300
+    private static let panels = 24
+
+    func validate() throws {
+        guard (folder == nil) != (synthetic == nil) else {
+            throw ValidationError("name a dataset's folder, or the level of --synthetic clips")
+        }
+        if let clips, clips < 1 { throw ValidationError("--clips is at least 1") }
+        if let frames, !(1...125 ~= frames) { throw ValidationError("--frames is 1 to 125") }
+        if model.classes != nil {
+            throw ValidationError("the classes are the dataset's: leave --classes out")
+        }
+    }
+
+    func run() throws {
+        let source = try source()
+        let loaded = try model.load(classes: source.classes)
+        var settings = Evaluation.Settings()
+        (settings.clips, settings.audio) = (clips, audio)
+        settings.panels = report == nil ? 0 : Self.panels
+        var evaluation = Evaluation(predictor(loaded), source, settings)
+        let progress = CountDisplay(total: evaluation.count, "clips")
+        do {
+            defer { progress.end() }
+            try evaluation.run { progress.show($0) }
+        }
+        let result = evaluation.result(
+            data: dataName,
+            model: .init(name: loaded.info.name, sha256: try loaded.weightsFile.map(SHA256.text(ofFile:))),
+            settings: named)
+        print(EvaluationTable(result).text)
+        try write(result, evaluation, source.classes)
+    }
+
+    private func write(_ result: EvaluationResult, _ evaluation: Evaluation, _ classes: [String]) throws {
+        if let json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            do { try encoder.encode(result).write(to: URL(fileURLWithPath: json), options: .atomic) } catch {
+                throw MediaError(.notWritable, json, "cannot be written")
+            }
+        }
+        if let report {
+            try EvaluationReport(
+                result, panels: evaluation.panels, points: evaluation.points, classes: classes
+            ).write(to: report)
+        }
+    }
+
+    // MARK: What is judged
+
+    private func predictor(_ loaded: ModelOptions.Loaded) -> any ClipPredictor {
+        switch `protocol` {
+        case .official:
+            ModelPredictor(
+                loaded.model, bank: loaded.bank, side: loaded.side, usesMemory: model.memory == .on,
+                looksAtObjects: report != nil)
+        case .stream: StreamPredictor { model.segmenter(loaded) }
+        }
+    }
+
+    private func source() throws -> any ClipSource {
+        guard let folder else { return syntheticClips(synthetic ?? .mixed) }
+        guard let subset = AVSBenchDataset.Subset(rawValue: layout.rawValue),
+            let split = AVSBenchDataset.Split(rawValue: split.rawValue)
+        else { throw ValidationError("\(layout.rawValue) has no \(split.rawValue)") }
+        return try AVSBenchDataset(folder: folder, subset: subset, split: split, frames: frames ?? 5)
+    }
+
+    private func syntheticClips(_ level: Level) -> SyntheticClips {
+        var options = SyntheticClips.Options(seed: seed, count: clips ?? Self.defaultClips)
+        if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
+        switch sounds {
+        case .mixed: break
+        case .sounding: options.kinds = [.sounding: 1]
+        case .silent: options.kinds = [.silent: 1]
+        case .offScreen: options.kinds = [.offScreen: 1]
+        }
+        let gap = SyntheticSound.seconds / Double(Self.streamFrames + 5)
+        options.frames = frames ?? (`protocol` == .stream ? Self.streamFrames : 5)
+        if `protocol` == .stream { options.spacing = gap...gap }
+        return SyntheticClips(options)
+    }
+
+    private static let streamFrames = 25
+
+    // MARK: Names
+
+    private var dataName: String {
+        if let folder { return "\(folder) (\(layout.rawValue), \(split.rawValue))" }
+        return "synthetic \(synthetic?.rawValue ?? ""), seed \(seed), sounds \(sounds.rawValue)"
+    }
+
+    private var named: [String: String] {
+        var named = ["protocol": `protocol`.rawValue, "memory": model.memory.rawValue]
+        if let frames { named["frames"] = "\(frames)" }
+        return named
+    }
+}
+
+extension SoundChange: ExpressibleByArgument {}
+
+/// A result as a table for a terminal.
+private struct EvaluationTable {
+    private let result: EvaluationResult
+
+    init(_ result: EvaluationResult) { self.result = result }
+
+    private static let order: [(key: String, words: String)] = [
+        ("M_J", "M_J, clips with something sounding in sight, %"),
+        ("M_F", "M_F, thresholds on logits as published"),
+        ("M_F_probability", "M_F, thresholds on probabilities"),
+        ("official_M_J", "M_J, all clips, %"), ("official_M_F", "M_F, all clips"),
+        ("stray_area", "marked where nothing in sight sounds, % of pixels"),
+        ("stray_frames", "frames with such marks, %"), ("covered", "sounding objects found (IoU ≥ 0.5), %"),
+        ("named_right", "of those with the right class, %"),
+        ("semantic_M_J", "semantic M_J, all classes, %"), ("semantic_F", "semantic F, all classes"),
+        ("semantic_M_J_occurring", "semantic M_J, classes that occur, %"),
+        ("semantic_F_occurring", "semantic F, classes that occur"),
+        ("follows", "masks on the object that sounds now, not the other, %"),
+        ("on_sounding", "masks on the object that sounds now, of all, %"),
+        ("unmarked_clips", "clips with neither marked, %"),
+    ]
+
+    var text: String {
+        let rows = Self.order.compactMap { key, words in
+            result.metrics[key].map {
+                (words, String(format: $0 < 1.5 && !words.contains("%") ? "%.3f" : "%.1f", $0))
+            }
+        }
+        let width = rows.map(\.0.count).max() ?? 0
+        let head =
+            "\(result.model.name) on \(result.data.name): \(result.data.clips) clips, \(result.data.frames) frames, sound \(result.audio.rawValue)"
+        let lines = rows.map { $0.0 + String(repeating: " ", count: width + 2 - $0.0.count) + $0.1 }
+        return ([head] + lines).joined(separator: "\n")
+    }
+}

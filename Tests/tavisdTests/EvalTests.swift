@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@Suite("tavisd eval", .serialized)
+struct EvalTests {
+    private struct Result: Decodable {
+        struct Data: Decodable { var clips, frames: Int; var sha256: String }
+        struct Model: Decodable { var name: String; var sha256: String? }
+        var data: Data
+        var model: Model
+        var metrics: [String: Double]
+        var audio: String
+    }
+
+    private let work: Workplace
+    private let model: String
+
+    init() throws {
+        work = try Workplace()
+        model = try SmallTraining(work).bundle()
+    }
+
+    private func result(_ arguments: String...) throws -> Result {
+        let outcome = try work.start(["eval"] + arguments + ["--model", model, "--json", "r.json"]).wait()
+        try #require(outcome.code == 0, "\(outcome.errors)")
+        let data = try Data(contentsOf: URL(fileURLWithPath: work.path("r.json")))
+        return try JSONDecoder().decode(Result.self, from: data)
+    }
+
+    @Test("the same clips from a folder and made on the fly, by either protocol")
+    func protocols() throws {
+        #expect(try work.run("synth", "set", "--seed", "3", "--clips", "20", "--size", "64x64").code == 0)
+        let first = try result("set", "--split", "test", "--report", "r.html")
+        #expect(first.data.clips == 2 && first.data.frames == 10 && first.model.name == "small")
+        #expect(first.model.sha256 == (try sha256(model + "/model.safetensors")))
+        #expect(first.metrics["official_M_J"] != nil && first.metrics["semantic_M_J"] != nil)
+        let page = try String(contentsOfFile: work.path("r.html"), encoding: .utf8)
+        #expect(page.contains("<svg") || page.contains("<img"))
+        #expect(try result("set", "--split", "test").data.sha256 == first.data.sha256)
+        #expect(try result("set", "--split", "val").data.sha256 != first.data.sha256)
+        let stream = try result("set", "--split", "test", "--protocol", "stream", "--memory", "on")
+        #expect(stream.data.sha256 == first.data.sha256)
+    }
+
+    @Test("sound is changed as asked for, and the table says what came out")
+    func listening() throws {
+        let muted = try result("--synthetic", "easy", "--clips", "2", "--frames", "2", "--audio", "mute")
+        #expect(muted.audio == "mute" && muted.metrics["stray_area"] != nil && muted.metrics["M_J"] == nil)
+        let swapped = try result("--synthetic", "easy", "--clips", "4", "--frames", "1", "--audio", "swap")
+        #expect(swapped.metrics["unmarked_clips"] != nil)
+        let outcome = try work.run(
+            "eval", "--synthetic", "easy", "--clips", "2", "--frames", "3", "--protocol", "stream",
+            "--sounds",
+            "silent", "--model", model)
+        #expect(outcome.out.contains("small on synthetic easy") && outcome.out.contains("6 frames"))
+        #expect(outcome.out.contains("marked where nothing in sight sounds, % of pixels  0.0"))
+    }
+
+    @Test("wrong usage and unusable data are one line each")
+    func errors() throws {
+        for (arguments, code, words) in [
+            (["eval"], 64, "name a dataset's folder"), (["eval", "x", "--synthetic", "easy"], 64, "name"),
+            (["eval", "--synthetic", "easy", "--clips", "0"], 64, "--clips"),
+            (["eval", "absent", "--model", model], 65, "absent"),
+            (["eval", "--synthetic", "easy", "--model", "none"], 65, "none"),
+        ] as [([String], Int32, String)] {
+            let outcome = try work.start(arguments).wait()
+            #expect(outcome.code == code && outcome.errors.contains(words), "\(arguments): \(outcome.errors)")
+        }
+        let unwritable = try work.run(
+            "eval", "--synthetic", "easy", "--clips", "1", "--frames", "1", "--model", model, "--json",
+            "no/such/r.json")
+        #expect(unwritable.code == 73 && unwritable.errors.contains("no/such/r.json"))
+    }
+
+    private func sha256(_ path: String) throws -> String {
+        let process = Process(), output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
+        process.arguments = [path.hasPrefix("/") ? path : work.path(path)]
+        process.standardOutput = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return String(text.prefix(64))
+    }
+}
