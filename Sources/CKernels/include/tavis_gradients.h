@@ -33,4 +33,23 @@ void tavis_max_pool_2x2_gradient(float *dx, const float *dy, const float *in, si
 void tavis_adamw(float *p, float *m, float *v, const float *g, float rate, float beta1, float beta2, float eps,
                  float decay, float correction1, float correction2, size_t n);
 
+// MARK: references
+
+// The plain loops that the tests compare the vector variants with; they compute in double. `tavis_col2im` is a plain
+// loop itself.
+void tavis_unary_gradient_reference(tavis_unary_op op, float *dx, const float *dy, const float *x, const float *y,
+                                    size_t n);
+void tavis_layer_norm_gradient_rows_reference(float *dx, float *dweight, float *dbias, const float *dy, const float *x,
+                                              const float *weight, float eps, size_t rows, size_t cols);
+void tavis_softmax_gradient_rows_reference(float *dx, const float *dy, const float *y, size_t rows, size_t cols);
+void tavis_score_gradient_reference(float *ds, const float *p, float delta, float scale, size_t n);
+/// Of `tavis_accumulate` too, which is the case of one row.
+void tavis_add_rows_reference(float *sum, const float *x, size_t rows, size_t cols);
+void tavis_depthwise_weight_gradient_reference(float *dweight, const float *in, const float *dy, size_t h, size_t w,
+                                               size_t c, size_t k, size_t y0, size_t y1);
+void tavis_max_pool_2x2_gradient_reference(float *dx, const float *dy, const float *in, size_t w, size_t c, size_t y0,
+                                           size_t y1);
+void tavis_adamw_reference(float *p, float *m, float *v, const float *g, float rate, float beta1, float beta2,
+                           float eps, float decay, float correction1, float correction2, size_t n);
+
 #endif
