@@ -5,20 +5,26 @@ import TensorEngine
 ///
 /// Source: `sam2_train/sam2_video_predictor.py`, `forward` and `infer`.
 struct HybridPrompt: Sendable {
-    private let selection, embeddings, text, query, scene: Linear
+    /// Nil for prompts of sound alone.
+    private let pseudoText: PseudoText?
+    private let query, scene: Linear
     private let audioMLP, aggregate: MLP
-    private let tokens, textDim: Int
+    private let textDim: Int
 
-    /// - Parameter dim: width of the decoder's prompts.
-    init(_ weights: Weights, audioDim: Int, textDim: Int, tokens: Int, dim: Int) throws {
-        selection = try Linear(weights["audio_to_text1"], audioDim, tokens)
-        embeddings = try Linear(weights["audio_to_texte"], audioDim, tokens * textDim)
-        text = try Linear(weights["text_a"], textDim, dim)
+    /// - Parameters:
+    ///   - kind: what makes the text half; only what it needs is built.
+    ///   - dim: width of the decoder's prompts.
+    init(
+        _ weights: Weights, _ kind: TAViSConfig.PseudoText, audioDim: Int, textDim: Int, tokens: Int, dim: Int
+    ) throws {
+        pseudoText = try PseudoText(
+            weights, kind, audioDim: audioDim, textDim: textDim, tokens: tokens, dim: dim)
         query = try Linear(weights["mlp"], audioDim, dim)
         scene = try Linear(weights["token_all"], audioDim, dim)
         audioMLP = try MLP(weights["audio_MLP"], [dim, dim, dim, dim])
-        aggregate = try MLP(weights["aggregate"], [2 * dim, dim, dim, dim])
-        (self.tokens, self.textDim) = (tokens, textDim)
+        let halves = kind == .none ? 1 : 2
+        aggregate = try MLP(weights["aggregate"], [halves * dim, dim, dim, dim])
+        self.textDim = textDim
     }
 
     /// - Parameters:
@@ -27,25 +33,72 @@ struct HybridPrompt: Sendable {
     ///   - token: `[B, A]`, the undivided sound.
     ///   - isTrained: whether gradients flow back through the tower.
     ///   - tower: text trunk read at one position per row: (embeddings `[R, tokens, T]`, positions) → `[R, T]`.
-    /// - Returns: sparse prompts `[B, N + 1, dim]`, pseudo-text rows of the objects `[B, N, T]`.
+    /// - Returns: sparse prompts `[B, N + 1, dim]`, pseudo-text rows of the objects `[B, N, T]`: 0 where there are none.
     func callAsFunction(
         queries: Tensor, objects: Tensor, token: Tensor, position: TAViSConfig.PseudoTextPosition,
         isTrained: Bool, tower: (Tensor, [Int]) -> Tensor
     ) -> (sparse: Tensor, pseudoText: Tensor) {
         let (b, n, a) = (objects.shape[0], objects.shape[1], objects.shape[2])
+        let audioPrompt = concat([audioMLP(query(queries)), scene(token).reshaped(b, 1, -1)], axis: 1)
+        guard let pseudoText else { return (aggregate(audioPrompt), Tensor([b, n, textDim])) }
         // All objects first, then the scenes.
         let sources = concat([objects.reshaped(b * n, a), token])
-        let positions =
-            switch position {
-            case .argmax: selection(sources).argmax()
-            case .last: Array(repeating: tokens - 1, count: b * (n + 1))
-            }
-        let found = tower(embeddings(sources).reshaped(b * (n + 1), tokens, textDim), positions)
-        let rows = isTrained ? found : found.detached()
+        let rows = pseudoText.rows(sources, position: position, isTrained: isTrained, tower: tower)
         let objectRows = rows[rows: 0..<b * n].reshaped(b, n, textDim)
-        let textPrompt = text(
+        let textPrompt = pseudoText.prompt(
             concat([objectRows, rows[rows: b * n..<b * (n + 1)].reshaped(b, 1, textDim)], axis: 1))
-        let audioPrompt = concat([audioMLP(query(queries)), scene(token).reshaped(b, 1, -1)], axis: 1)
         return (aggregate(concat([audioPrompt, textPrompt], axis: 2)), objectRows)
+    }
+}
+
+/// Text rows made from sound, and prompts made from them.
+private struct PseudoText: Sendable {
+    /// Text rows to prompts, `[.., T] → [.., dim]`.
+    let prompt: Linear
+    private let maker: Maker
+    private let textDim: Int
+
+    private enum Maker {
+        /// Embeddings for the text tower, and where its result is read out.
+        case tower(selection: Linear, embeddings: Linear)
+        case perceptron(MLP)
+    }
+
+    /// Nil where prompts have no text half.
+    init?(
+        _ weights: Weights, _ kind: TAViSConfig.PseudoText, audioDim: Int, textDim: Int, tokens: Int, dim: Int
+    ) throws {
+        switch kind {
+        case .none: return nil
+        case .tower:
+            maker = .tower(
+                selection: try Linear(weights["audio_to_text1"], audioDim, tokens),
+                embeddings: try Linear(weights["audio_to_texte"], audioDim, tokens * textDim))
+        case .perceptron:
+            // Of as many layers as the perceptrons that it stands beside; the paper does not say.
+            maker = .perceptron(
+                try MLP(weights["pseudo_text_mlp"], [audioDim, textDim, textDim, textDim]))
+        }
+        prompt = try Linear(weights["text_a"], textDim, dim)
+        self.textDim = textDim
+    }
+
+    /// `sources [R, A]` → `[R, T]`
+    func rows(
+        _ sources: Tensor, position: TAViSConfig.PseudoTextPosition, isTrained: Bool,
+        tower: (Tensor, [Int]) -> Tensor
+    ) -> Tensor {
+        switch maker {
+        case .perceptron(let perceptron): return perceptron(sources)
+        case .tower(let selection, let embeddings):
+            let generated = embeddings(sources).reshaped(sources.shape[0], -1, textDim)
+            let positions =
+                switch position {
+                case .argmax: selection(sources).argmax()
+                case .last: Array(repeating: generated.shape[1] - 1, count: sources.shape[0])
+                }
+            let rows = tower(generated, positions)
+            return isTrained ? rows : rows.detached()
+        }
     }
 }

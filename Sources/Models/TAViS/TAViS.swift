@@ -14,7 +14,9 @@ public struct TAViS: Sendable {
     private let decomposition: QueryDecomposition
     private let prompt: HybridPrompt
     private let adapters: AudioPromptGenerator
-    private let down, adapterInput: Linear
+    /// Nil without dense prompts.
+    private let down: Linear?
+    private let adapterInput: Linear
 
     /// - Parameter weights: root of a TAViS checkpoint: SAM 2 keys, `imagebind.`, and the added ones.
     public init(_ weights: Weights, _ config: TAViSConfig) throws {
@@ -22,15 +24,18 @@ public struct TAViS: Sendable {
         self.config = config
         imageBind = try ImageBind(weights["imagebind"], config.imageBind)
         sam2 = try SAM2(weights, config.sam2)
-        decomposition = try QueryDecomposition(weights, dim: audioDim, queries: config.queries)
+        decomposition = try QueryDecomposition(
+            weights, dim: audioDim, queries: config.queries, isUndivided: !config.decomposesQueries)
         prompt = try HybridPrompt(
-            weights, audioDim: audioDim, textDim: textDim, tokens: config.pseudoTextTokens,
-            dim: config.sam2.hiddenDim)
+            weights, config.pseudoText, audioDim: audioDim, textDim: textDim,
+            tokens: config.pseudoTextTokens, dim: config.sam2.hiddenDim)
         adapters = try AudioPromptGenerator(
             weights["image_encoder"]["prompt_generator"], audioDim: config.adapterDim,
             hidden: config.adapterHidden,
             widths: config.sam2.trunk.blocks.map(\.inputs))
-        down = try Linear(weights["down"], config.imageBind.vision.dim, config.sam2.hiddenDim)
+        down =
+            config.usesDensePrompt
+            ? try Linear(weights["down"], config.imageBind.vision.dim, config.sam2.hiddenDim) : nil
         adapterInput = try Linear(weights["mlp_audio"], audioDim, config.adapterDim)
     }
 
@@ -62,13 +67,13 @@ public struct TAViS: Sendable {
         public let sparse: Tensor
         /// One vector per trunk block, `[B, width]`.
         public let adapters: [Tensor]
-        /// Learnt queries after stage W, `[B, N, 768]`.
+        /// Learnt queries after stage W, `[B, N, 768]`; the same as `objects` without decomposition.
         public let queries: Tensor
         /// Object tokens after stage A, `[B, N, 768]`: what the classes of slots 0 … N−1 are read from.
         public let objects: Tensor
         /// Class token of the whole sound, `[B, 768]`.
         public let scene: Tensor
-        /// Raw text rows of the objects' pseudo-text, `[B, N, 1024]`.
+        /// Raw text rows of the objects' pseudo-text, `[B, N, 1024]`; 0 without pseudo-text.
         public let pseudoText: Tensor
 
         /// The prompts of some of the samples.
@@ -105,8 +110,9 @@ public struct TAViS: Sendable {
     /// The dense prompt of a frame, added to every position of its features.
     ///
     /// - Parameter image: 0 … 1, no mean or deviation removed, `[B, 112, 112, 3]`.
-    /// - Returns: `[B, 256]`
+    /// - Returns: `[B, 256]`; 0 without dense prompts.
     public func densePrompt(image: Tensor) -> Tensor {
+        guard let down else { return Tensor([image.shape[0], config.sam2.hiddenDim]) }
         let token = imageBind.vision.trunk(image, firstTokenOnly: true)
         return down(token.reshaped(token.shape[0], -1))
     }

@@ -20,6 +20,24 @@ public struct TAViSConfig: Codable, Sendable, Equatable {
     /// In training, whether gradients reach the pseudo-text's embeddings through the text tower. The released code cuts
     /// them off there; the paper does not.
     public var trainsPseudoText = false
+    /// Whether object queries are decomposed from the sound. Without, each is the undivided sound plus what was learnt
+    /// for its slot: the ablation without IBQD, table 1 of the paper.
+    public var decomposesQueries = true
+    /// Ablations of tables 1 and 4.
+    public var pseudoText = PseudoText.tower
+    /// Whether the picture's ImageBind token is added to the frame's features; an ablation of tables 1 and 4. Without,
+    /// nothing is added, not even SAM's embedding of "no mask".
+    public var usesDensePrompt = true
+
+    /// What the text half of the prompts is made by.
+    public enum PseudoText: String, Codable, CaseIterable, Sendable {
+        /// The text tower, from embeddings generated from the sound.
+        case tower
+        /// A perceptron, from the sound. It is always trained: there is no tower that could cut its gradients off.
+        case perceptron
+        /// Nothing: prompts come from the sound alone, and what joins the halves takes in only that one.
+        case none
+    }
 
     /// Which of the decoder's masks a slot shows.
     public enum MaskChoice: String, Codable, Sendable {
@@ -69,4 +87,35 @@ public struct TAViSConfig: Codable, Sendable, Equatable {
     public var slots: Int { queries + 1 }
     /// Index of the slot that is prompted by the undivided sound.
     public var sceneSlot: Int { queries }
+}
+
+extension TAViSConfig {
+    /// A switch that a file lacks has its default, so that files written before it existed still load.
+    public init(from decoder: any Decoder) throws {
+        let file = try decoder.container(keyedBy: CodingKeys.self)
+        let sam2 = try file.decode(SAM2Config.self, forKey: .sam2)
+        self.init(sam2: sam2, imageBind: try file.decode(ImageBindConfig.self, forKey: .imageBind))
+        // As written: the other initialiser changes it.
+        self.sam2 = sam2
+        try file.read(.queries, into: &queries)
+        try file.read(.pseudoTextTokens, into: &pseudoTextTokens)
+        try file.read(.adapterDim, into: &adapterDim)
+        try file.read(.adapterHidden, into: &adapterHidden)
+        try file.read(.imageBindSide, into: &imageBindSide)
+        try file.read(.audioPairing, into: &audioPairing)
+        try file.read(.pseudoTextPosition, into: &pseudoTextPosition)
+        try file.read(.classScore, into: &classScore)
+        try file.read(.maskChoice, into: &maskChoice)
+        try file.read(.trainsPseudoText, into: &trainsPseudoText)
+        try file.read(.decomposesQueries, into: &decomposesQueries)
+        try file.read(.pseudoText, into: &pseudoText)
+        try file.read(.usesDensePrompt, into: &usesDensePrompt)
+    }
+}
+
+extension KeyedDecodingContainer {
+    /// Leaves the value alone where the key is missing.
+    fileprivate func read<Value: Decodable>(_ key: Key, into value: inout Value) throws {
+        if let found = try decodeIfPresent(Value.self, forKey: key) { value = found }
+    }
 }

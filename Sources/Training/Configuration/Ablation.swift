@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Models
 
 /// Parts of TAViS that a run leaves out or changes, as in tables 1, 2 and 4 of the paper.
 package enum Ablation: String, Codable, CaseIterable, Sendable {
-    /// Table 1: one query from the undivided sound in place of the decomposed ones.
+    /// Table 1: object queries are the undivided sound plus what was learnt for their slots.
     case noQueryDecomposition = "no_ibqd"
     /// Table 1: no losses that align sound and pictures with text.
     case noAlignment = "no_tbas"
@@ -34,5 +35,17 @@ extension LossSettings {
             losses.pseudoText = 0
         }
         return losses
+    }
+}
+
+extension TAViSConfig {
+    /// The architecture that a run with these ablations trains.
+    package func applying(_ ablations: Set<Ablation>) -> TAViSConfig {
+        var config = self
+        if ablations.contains(.noQueryDecomposition) { config.decomposesQueries = false }
+        if ablations.contains(.perceptronPseudoText) { config.pseudoText = .perceptron }
+        if !ablations.isDisjoint(with: [.noHybridPrompts, .noPseudoText]) { config.pseudoText = .none }
+        if !ablations.isDisjoint(with: [.noHybridPrompts, .noDensePrompt]) { config.usesDensePrompt = false }
+        return config
     }
 }

@@ -52,9 +52,10 @@ extension TrainingConfig {
 
     private static func ablations(_ top: YAMLSection) -> Set<Ablation> {
         let ablations = Set(top.list("ablation", .choice(Ablation.self), default: []))
-        if ablations.isSuperset(of: [.noPseudoText, .perceptronPseudoText]) {
+        for none in [Ablation.noPseudoText, .noHybridPrompts]
+        where ablations.isSuperset(of: [none, .perceptronPseudoText]) {
             top.fail(
-                "ablation", expected: "no_pseudo_text or mlp_pseudo_text", found: "both, which cannot be")
+                "ablation", expected: "\(none.rawValue) or mlp_pseudo_text", found: "both, which cannot be")
         }
         return ablations
     }

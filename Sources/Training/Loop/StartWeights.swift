@@ -35,6 +35,19 @@ struct StartWeights {
         info.imageSize = config.side
         info.architecture.sam2.imageSize = config.side
         if let trains = config.trainsPseudoText { info.architecture.trainsPseudoText = trains }
+        ablate(config)
+    }
+
+    /// Takes parts out of the architecture. A bundle's weights that fit what is left stay; the rest is drawn from the
+    /// seed.
+    private mutating func ablate(_ config: TrainingConfig) {
+        guard !config.ablations.isEmpty else { return }
+        let full = info.architecture
+        info.architecture = full.applying(config.ablations)
+        info.provenance.append(
+            "ablation: " + config.ablations.map(\.rawValue).sorted().joined(separator: ", "))
+        guard case .bundle = config.start, info.architecture != full else { return }
+        weights = FittingWeights(known: weights, otherwise: InitialWeights(seed: config.seed))
     }
 
     private static func info(_ config: TrainingConfig, _ dimensions: TAViSConfig, _ classes: [String])
@@ -64,6 +77,20 @@ struct StartWeights {
         throw BundleError(
             path: directory?.path ?? info.name,
             detail: "class names need the merges file \(ModelBundle.mergesName) beside the weights")
+    }
+}
+
+/// The weights of another architecture: what is missing or has another shape comes from elsewhere.
+private struct FittingWeights: WeightSource {
+    let known, otherwise: any WeightSource
+
+    /// Any key, so that weights of parts taken out stay unused.
+    var keys: Set<String>? { nil }
+    func shape(of key: String, expected: [Int]) -> [Int]? { expected }
+
+    func tensor(_ key: String, shape: [Int]) throws -> Tensor {
+        let fits = known.shape(of: key, expected: shape) == shape
+        return try (fits ? known : otherwise).tensor(key, shape: shape)
     }
 }
 

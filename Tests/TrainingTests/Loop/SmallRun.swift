@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Models
 import TensorEngine
 
-// SPDX-License-Identifier: Apache-2.0
 @testable import Media
 @testable import Training
 
@@ -69,11 +69,12 @@ struct SmallRun {
     }
 
     init(
-        _ settings: Trainer.Settings = settings, from weights: any WeightSource = InitialWeights(seed: 5),
-        step: Int = 0, moments: [String: AdamW.Moments] = [:]
+        _ settings: Trainer.Settings = settings, architecture: TAViSConfig = config,
+        from weights: any WeightSource = InitialWeights(seed: 5), step: Int = 0,
+        moments: [String: AdamW.Moments] = [:]
     ) throws {
         store = ParameterStore(weights)
-        let model = try Weights.load(store) { try TAViS($0, Self.config) }
+        let model = try Weights.load(store) { try TAViS($0, architecture) }
         let texts = TrainingTexts(
             names: SquareClips().classes, tokenizer: .bytes, model: model, isFrozen: false)
         trainer = Trainer(settings, store: store, model: model, texts: texts, step: step, moments: moments)
