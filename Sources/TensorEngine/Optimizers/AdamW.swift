@@ -5,12 +5,19 @@ import CKernels
 ///
 /// Source: Loshchilov and Hutter 2019; PyTorch `torch.optim.AdamW`. Without decay it is Adam.
 public struct AdamW: Sendable {
-    public var beta1: Float = 0.9
-    public var beta2: Float = 0.999
-    public var eps: Float = 1e-8
-    public var weightDecay: Float
-    /// Smallest rank of a parameter that decays: 2 spares biases and norms, 0 is PyTorch's default.
-    public var smallestDecayingRank = 0
+    /// The defaults are PyTorch's.
+    public struct Settings: Codable, Sendable, Equatable {
+        public var beta1: Float = 0.9
+        public var beta2: Float = 0.999
+        public var eps: Float = 1e-8
+        /// 0 is plain Adam.
+        public var weightDecay: Float = 0.01
+        /// Whether biases and norms decay too.
+        public var decaysVectors = true
+
+        public init() {}
+    }
+    public let settings: Settings
 
     /// Running means of a parameter's gradient and of its square, and how many steps it has had.
     public struct Moments: Sendable {
@@ -24,7 +31,7 @@ public struct AdamW: Sendable {
     /// By key.
     public private(set) var moments: [String: Moments] = [:]
 
-    public init(weightDecay: Float = 0.01) { self.weightDecay = weightDecay }
+    public init(_ settings: Settings = Settings()) { self.settings = settings }
 
     /// Takes up where a checkpoint left off.
     public mutating func restore(_ moments: [String: Moments]) { self.moments = moments }
@@ -51,7 +58,8 @@ public struct AdamW: Sendable {
             for _ in 0..<min(steps, 100_000) { power *= Double(beta) }
             return Float(1 - power)
         }
-        let decay = parameter.rank >= smallestDecayingRank ? weightDecay : 0
+        let (beta1, beta2) = (settings.beta1, settings.beta2)
+        let decay = settings.decaysVectors || parameter.rank >= 2 ? settings.weightDecay : 0
         let first = correction(beta1, state.steps), second = correction(beta2, state.steps)
         state.mean.withMutableValues { mean in
             state.square.withMutableValues { square in
@@ -61,8 +69,8 @@ public struct AdamW: Sendable {
                         ThreadPool.shared.runRanges(gradient.count, grain: elementGrain) {
                             let at = $0.lowerBound
                             tavis_adamw(
-                                p + at, m + at, v + at, g + at, rate, beta1, beta2, eps, decay, first, second,
-                                $0.count)
+                                p + at, m + at, v + at, g + at, rate, beta1, beta2, settings.eps, decay,
+                                first, second, $0.count)
                         }
                     }
                 }

@@ -139,17 +139,17 @@ extension TrainingConfig.Length {
     }
 }
 
-extension TrainingConfig.OptimizerSettings {
+extension OptimizerSettings {
     private enum Kind: String, CaseIterable { case adamw, adam }
 
     fileprivate init(_ section: YAMLSection, _ recipe: Recipe) {
         self.init()
         let isPaper = recipe == .paper
         let kind = section.kind("kind", .choice(Kind.self), default: isPaper ? .adam : .adamw)
-        weightDecay = 0
+        adamW.weightDecay = 0
         if kind == .adamw {
-            weightDecay = section.value("weight_decay", .number(0...10), default: 0.01)
-            decaysVectors = section.value("decay_vectors", .bool, default: true)
+            adamW.weightDecay = section.value("weight_decay", .number(0...10), default: 0.01)
+            adamW.decaysVectors = section.value("decay_vectors", .bool, default: true)
         }
         rate.shape = section.value("schedule", .choice(), default: isPaper ? .cosine : .cosinePerEpoch)
         rate.start = section.value("rate", .positiveNumber(upTo: 10), default: isPaper ? 1e-4 : 3e-5)
@@ -157,8 +157,8 @@ extension TrainingConfig.OptimizerSettings {
         rate.warmup = section.value("warmup", .int(0...1_000_000_000), default: 0)
         clip = section.value("clip", .number(0...1e6), default: 0)
         let betas = section.list("betas", .number(0..<1), count: 2...2, default: [0.9, 0.999])
-        if betas.count == 2 { (beta1, beta2) = (betas[0], betas[1]) }
-        eps = section.value("eps", .positiveNumber(upTo: 1), default: 1e-8)
+        if betas.count == 2 { (adamW.beta1, adamW.beta2) = (betas[0], betas[1]) }
+        adamW.eps = section.value("eps", .positiveNumber(upTo: 1), default: 1e-8)
         if rate.end > rate.start {
             section.fail("final_rate", expected: "at most the rate, \(rate.start)", found: "\(rate.end)")
         }
@@ -218,11 +218,7 @@ extension TrainingConfig {
         var settings = Trainer.Settings()
         settings.steps = steps(perEpoch: stepsPerEpoch)
         settings.stepsPerEpoch = stepsPerEpoch
-        settings.rate = optimizer.rate
-        settings.weightDecay = optimizer.weightDecay
-        settings.decaysVectors = optimizer.decaysVectors
-        settings.clip = optimizer.clip
-        (settings.beta1, settings.beta2, settings.eps) = (optimizer.beta1, optimizer.beta2, optimizer.eps)
+        settings.optimizer = optimizer
         settings.losses = losses
         settings.usesMemory = usesMemory
         settings.checkpointsActivations = checkpointsActivations

@@ -88,21 +88,6 @@ package struct TrainingConfig: Sendable, Equatable {
         case epochs(Int)
     }
 
-    package struct OptimizerSettings: Sendable, Equatable {
-        package var rate = LearningRate()
-        /// 0 is plain Adam.
-        package var weightDecay: Float = 0.01
-        /// Whether biases and norms decay too, as PyTorch's default is.
-        package var decaysVectors = true
-        /// Largest norm of all gradients together; 0 does not limit it.
-        package var clip: Float = 0
-        package var beta1: Float = 0.9
-        package var beta2: Float = 0.999
-        package var eps: Float = 1e-8
-
-        package init() {}
-    }
-
     package struct CheckpointRule: Sendable, Equatable {
         /// Steps from one checkpoint to the next.
         package var every = 1000

@@ -26,16 +26,7 @@ package struct Trainer {
     package struct Settings: Codable, Sendable, Equatable {
         package var steps = 1
         package var stepsPerEpoch = 1
-        package var rate = LearningRate()
-        package var weightDecay: Float = 0.01
-        /// Whether biases and norms decay too, as PyTorch's default is.
-        package var decaysVectors = true
-        /// Largest norm of all gradients together; 0 does not limit it.
-        package var clip: Float = 0
-        /// Of AdamW.
-        package var beta1: Float = 0.9
-        package var beta2: Float = 0.999
-        package var eps: Float = 1e-8
+        package var optimizer = OptimizerSettings()
         package var losses = LossSettings()
         package var usesMemory = false
         /// Computes blocks twice to hold less.
@@ -62,9 +53,7 @@ package struct Trainer {
         moments: [String: AdamW.Moments] = [:]
     ) {
         (self.settings, self.store, self.model, self.texts, self.step) = (settings, store, model, texts, step)
-        optimizer = AdamW(weightDecay: settings.weightDecay)
-        optimizer.smallestDecayingRank = settings.decaysVectors ? 0 : 2
-        (optimizer.beta1, optimizer.beta2, optimizer.eps) = (settings.beta1, settings.beta2, settings.eps)
+        optimizer = AdamW(settings.optimizer.adamW)
         optimizer.restore(moments)
     }
 
@@ -90,9 +79,9 @@ package struct Trainer {
         guard norm.isFinite else {
             throw TrainingError(step: step, detail: "the gradient is not a finite number")
         }
-        let clipped = settings.clip > 0 && norm > settings.clip ? settings.clip / norm : 1
-        let rate = settings.rate(step, of: settings.steps, stepsPerEpoch: settings.stepsPerEpoch)
-        optimizer.step(store, sum, rate: rate, scale: clipped / Float(batches.count))
+        let rate = settings.optimizer.rate(step, of: settings.steps, stepsPerEpoch: settings.stepsPerEpoch)
+        optimizer.step(
+            store, sum, rate: rate, scale: settings.optimizer.clipping(norm) / Float(batches.count))
         step += 1
         return StepReport(
             step: step, rate: rate, loss: loss, terms: terms, gradientNorm: norm,

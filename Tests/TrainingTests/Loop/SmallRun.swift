@@ -60,8 +60,8 @@ struct SmallRun {
     static var settings: Trainer.Settings {
         var settings = Trainer.Settings()
         settings.steps = 60
-        settings.rate.start = 2e-3
-        settings.clip = 5
+        settings.optimizer.rate.start = 2e-3
+        settings.optimizer.clip = 5
         settings.usesMemory = true
         settings.losses.matchPoints = 256
         settings.losses.sceneClasses = 1

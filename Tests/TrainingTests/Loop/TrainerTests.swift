@@ -97,7 +97,7 @@ struct TrainerTests {
         settings.losses = LossSettings()
         (settings.losses.audioText, settings.losses.imageText, settings.losses.pseudoText) = (0, 0, 0)
         (settings.losses.objectEntropy, settings.losses.objectOverlap) = (0, 0)
-        settings.clip = 0
+        settings.optimizer.clip = 0
         let clips = try SmallRun(settings).mix.clips(step: 0)
         func batch(_ clips: [AnnotatedClip]) throws -> ClipBatch {
             try ClipBatch(clips, side: 64, smallestArea: 20, logMel: LogMel())
