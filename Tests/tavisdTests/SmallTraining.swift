@@ -31,7 +31,8 @@ struct SmallTraining {
         try JSONEncoder().encode(architecture).write(to: URL(fileURLWithPath: work.root + "/small.json"))
     }
 
-    func writeConfig(_ name: String, output: String, steps: Int) throws {
+    /// - Parameter further: lines at the end.
+    func writeConfig(_ name: String, output: String, steps: Int, further: String = "") throws {
         let text = """
             name: small
             output: \(output)
@@ -64,6 +65,7 @@ struct SmallTraining {
             checkpoint:
               every: 5
               keep: 2
+            \(further)
             """
         try text.write(toFile: work.root + "/" + name, atomically: true, encoding: .utf8)
     }

@@ -12,8 +12,11 @@ struct TrainTests {
     @Test("a run killed in the middle and resumed ends with the very same weights as one left alone")
     func killed() throws {
         let training = try SmallTraining(work)
-        try training.writeConfig("alone.yaml", output: "alone", steps: Self.steps)
-        try training.writeConfig("killed.yaml", output: "killed", steps: Self.steps)
+        for name in ["alone", "killed"] {
+            try training.writeConfig(
+                name + ".yaml", output: name, steps: Self.steps,
+                further: "freeze: [imagebind.modality_trunks.vision]")
+        }
         let alone = try work.run("train", "--config", "alone.yaml")
         #expect(alone.code == 0, "\(alone.errors)")
         let running = try work.start(["train", "--config", "killed.yaml"])
@@ -23,9 +26,11 @@ struct TrainTests {
         #expect(!exists("killed/step-\(Self.steps)"))
         let resumed = try work.run("train", "--config", "killed.yaml", "--resume")
         #expect(resumed.code == 0, "\(resumed.errors)")
-        for name in ["model.safetensors", "optimizer.safetensors"] {
+        for name in ["model.safetensors", "frozen.safetensors", "optimizer.safetensors"] {
             #expect(try data("killed/step-\(Self.steps)/\(name)") == data("alone/step-\(Self.steps)/\(name)"))
         }
+        let frozen = [Self.steps - 5, Self.steps].map { work.path("killed/step-\($0)/frozen.safetensors") }
+        #expect(try inode(frozen[0]) == inode(frozen[1]), "the frozen weights were written again")
         let logged = try steps(of: "killed/log.jsonl")
         #expect(logged == Array(1...Self.steps))
         #expect(exists("killed/report.html"))
@@ -69,6 +74,11 @@ struct TrainTests {
     private func checkpoints(_ folder: String) -> [String] {
         let names = try? FileManager.default.contentsOfDirectory(atPath: work.path(folder))
         return (names ?? []).filter { $0.hasPrefix("step-") }
+    }
+
+    private func inode(_ path: String) throws -> Int {
+        let attributes = try FileManager.default.attributesOfItem(atPath: path)
+        return try #require(attributes[.systemFileNumber] as? Int)
     }
 
     private func exists(_ path: String) -> Bool {

@@ -3,6 +3,7 @@ public import Foundation
 package import TensorEngine
 
 /// A model ready to run, from a folder with `model.json`, `model.safetensors` and, for new class names, the BPE merges.
+/// A checkpoint of a training run has the weights that stay as they are in a file beside, `frozen.safetensors`.
 public struct ModelBundle: Sendable {
     public let info: BundleInfo
     public let model: TAViS
@@ -22,8 +23,7 @@ public struct ModelBundle: Sendable {
     public static func load(directory: URL) throws -> ModelBundle {
         let info = try readInfo(directory)
         let weightsPath = directory.appending(path: weightsName).path
-        let file = try SafetensorsFile(path: weightsPath)
-        let source = CheckpointWeights(file.tensors)
+        let source = CheckpointWeights(try Checkpoint.open(directory.path).tensors)
         let classes = info.classes.count, dim = info.architecture.imageBind.embeddingDim
         do {
             let (model, embeddings) = try Weights.load(source) { weights in
@@ -69,8 +69,8 @@ public struct ModelBundle: Sendable {
 
     /// Weights as they are stored, by key, without the label embeddings: to train on.
     package static func weights(directory: URL) throws -> any WeightSource {
-        let file = try SafetensorsFile(path: directory.appending(path: weightsName).path)
-        return CheckpointWeights(file.tensors.filter { $0.key != labelBankKey })
+        CheckpointWeights(
+            try Checkpoint.open(directory.path).tensors.filter { $0.key != labelBankKey })
     }
 
     /// What turns class names into tokens, where the bundle or its vocabulary has it.

@@ -12,6 +12,8 @@ package struct Checkpoint: Sendable {
 
     /// The weights' file name in a model bundle.
     package static let bundleWeightsName = "model.safetensors"
+    /// Further weights of a bundle, where it has them in a file of their own.
+    package static let bundleFrozenName = "frozen.safetensors"
 
     package let path: String
     package let format: Format
@@ -60,7 +62,9 @@ package struct Checkpoint: Sendable {
             let torch = try TorchFile.legacy(file)
             return try Checkpoint(path: path, format: .torchLegacy, tensors: torch.tensors, tree: torch.tree)
         case .safetensors, .bundle:
-            return try openSafetensors(file, path: path, format: .safetensors)
+            let content = try SafetensorsFile(file: file)
+            return try Checkpoint(
+                path: path, format: .safetensors, tensors: content.tensors, metadata: content.metadata)
         }
     }
 
@@ -69,14 +73,11 @@ package struct Checkpoint: Sendable {
         guard access(weights, F_OK) == 0 else {
             throw CheckpointError(.cannotOpen, path: path, "a folder without \(bundleWeightsName)")
         }
-        return try openSafetensors(try MappedFile(path: weights), path: path, format: .bundle)
-    }
-
-    private static func openSafetensors(_ file: MappedFile, path: String, format: Format) throws -> Checkpoint
-    {
-        let content = try SafetensorsFile(file: file)
+        let main = try SafetensorsFile(path: weights)
+        let frozen = path + "/" + bundleFrozenName
+        let further = access(frozen, F_OK) == 0 ? try SafetensorsFile(path: frozen).tensors : []
         return try Checkpoint(
-            path: path, format: format, tensors: content.tensors, metadata: content.metadata)
+            path: path, format: .bundle, tensors: main.tensors + further, metadata: main.metadata)
     }
 
     private static func sniff(_ file: MappedFile) throws -> Format {

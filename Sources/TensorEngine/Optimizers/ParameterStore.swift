@@ -35,6 +35,9 @@ public final class ParameterStore: WeightSource, @unchecked Sendable {
     /// follow later steps.
     public var weights: [String: Tensor] { handedOut.mapValues { $0.detached() } }
 
+    /// The weights that were handed out and stay as they are.
+    public var frozen: [String: Tensor] { handedOut.filter { !$0.value.isTracked } }
+
     /// The weights being trained, by key in alphabetical order.
     public var parameters: [(key: String, tensor: Tensor)] {
         handedOut.filter { $0.value.isTracked }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

@@ -5,9 +5,10 @@ package import TensorEngine
 
 /// Where a run stood after a step: a model bundle that can be used at once, and beside it what the optimizer knows.
 ///
-/// A checkpoint is a folder `step-N` of `model.json`, `model.safetensors`, `optimizer.safetensors` and `state.json`. It
-/// is built under another name and renamed when every file is on disk, so under its own name it is whole; checksums
-/// find what the disk has changed since.
+/// A checkpoint is a folder `step-N` of `model.json`, `model.safetensors`, `optimizer.safetensors` and `state.json`, and
+/// `frozen.safetensors` where some weights stay as they are: that file is shared with the checkpoint before. It is built
+/// under another name and renamed when every file is on disk, so under its own name it is whole; checksums find what
+/// the disk has changed since.
 package struct RunCheckpoint {
     package let folder: URL
     package let step: Int
@@ -38,7 +39,9 @@ package struct RunCheckpoint {
         let files = FileManager.default
         try? files.removeItem(at: partial)
         try files.createDirectory(at: partial, withIntermediateDirectories: true)
-        try write(trainer, info: info, extra: extra, to: partial)
+        let shared = list(runFolder).last.map { $0.folder.appending(path: Checkpoint.bundleFrozenName) }
+        let frozen = try FrozenWeights(trainer.store.frozen).write(to: partial, sharing: shared)
+        try write(trainer, info: info, extra: extra, to: partial, beside: frozen)
         try? files.removeItem(at: final)
         try files.moveItem(at: partial, to: final)
         try AtomicFile.syncFolder(of: final.path)
@@ -47,32 +50,26 @@ package struct RunCheckpoint {
     }
 
     private static func write(
-        _ trainer: Trainer, info: BundleInfo, extra: [String: Tensor], to folder: URL
+        _ trainer: Trainer, info: BundleInfo, extra: [String: Tensor], to folder: URL, beside frozen: [String]
     ) throws {
-        let model = trainer.store.weights.merging(extra) { $1 }
-        try write(model, to: folder.appending(path: ModelBundle.weightsName))
+        let parameters = trainer.store.parameters.map { ($0.key, $0.tensor) }
+        let trained = Dictionary(uniqueKeysWithValues: parameters)
+        try SafetensorsWriter.write(
+            trained.merging(extra) { $1 }, to: folder.appending(path: ModelBundle.weightsName))
         try AtomicFile.write(info.encoded(), path: folder.appending(path: ModelBundle.infoName).path)
         var moments: [String: Tensor] = [:]
         for (key, state) in trainer.optimizer.moments {
             moments["mean." + key] = state.mean
             moments["square." + key] = state.square
         }
-        try write(moments, to: folder.appending(path: optimizerName))
-        let names = [ModelBundle.weightsName, ModelBundle.infoName, optimizerName]
+        try SafetensorsWriter.write(moments, to: folder.appending(path: optimizerName))
+        let names = [ModelBundle.weightsName, ModelBundle.infoName, optimizerName] + frozen
         let state = State(
             step: trainer.step, parameterSteps: trainer.optimizer.moments.mapValues(\.steps),
             checksums: try Dictionary(uniqueKeysWithValues: names.map { ($0, try checksum(folder, $0)) }))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         try AtomicFile.write(encoder.encode(state), path: folder.appending(path: stateName).path)
-    }
-
-    private static func write(_ tensors: [String: Tensor], to file: URL) throws {
-        let sorted = tensors.sorted { $0.key < $1.key }
-        let writer = try SafetensorsWriter(
-            path: file.path, entries: sorted.map { .init($0.key, shape: $0.value.shape) })
-        for (key, tensor) in sorted { try tensor.withValues { try writer.append($0, to: key) } }
-        try writer.finish()
     }
 
     // MARK: Reading

@@ -70,13 +70,15 @@ struct SmallRun {
 
     init(
         _ settings: Trainer.Settings = settings, architecture: TAViSConfig = config,
-        from weights: any WeightSource = InitialWeights(seed: 5), step: Int = 0,
+        from weights: any WeightSource = InitialWeights(seed: 5),
+        isFrozen: @escaping @Sendable (String) -> Bool = { _ in false }, step: Int = 0,
         moments: [String: AdamW.Moments] = [:]
     ) throws {
-        store = ParameterStore(weights)
+        store = ParameterStore(weights, isFrozen: isFrozen)
         let model = try Weights.load(store) { try TAViS($0, architecture) }
         let texts = TrainingTexts(
-            names: SquareClips().classes, tokenizer: .bytes, model: model, isFrozen: false)
+            names: SquareClips().classes, tokenizer: .bytes, model: model,
+            isFrozen: isFrozen("imagebind.modality_trunks.text.blocks.0.norm_1.weight"))
         trainer = Trainer(settings, store: store, model: model, texts: texts, step: step, moments: moments)
     }
 
