@@ -23,7 +23,8 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CKernels", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("dl")]),
         .target(name: "TensorEngine", dependencies: ["CKernels"]),
-        .target(name: "Models", dependencies: ["TensorEngine", "CZlib"]),
+        .target(name: "CEmbeddedModel", exclude: ["model.json", "model.safetensors"]),
+        .target(name: "Models", dependencies: ["CEmbeddedModel", "TensorEngine", "CZlib"]),
         .target(
             name: "Media", dependencies: ["CGStreamer", "CPNG"], resources: [.embedInCode("Pipelines")]),
         .target(

@@ -2,7 +2,7 @@
 
 /// Something that stops a run, in one line: `subject: detail`.
 package struct StreamError: Error, Sendable, CustomStringConvertible {
-    package enum Code: Sendable { case cannotWrite, badOption, model }
+    package enum Code: Sendable { case cannotWrite, diskFull, badOption, model }
 
     package var code: Code
     package var subject: String

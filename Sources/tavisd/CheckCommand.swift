@@ -66,7 +66,7 @@ struct CheckCommand: ParsableCommand {
         do {
             bundle =
                 try model.map { try ModelBundle.load(directory: URL(fileURLWithPath: $0)) }
-                ?? ModelBundle.seeded(ModelOptions.builtIn)
+                ?? ModelBundle.embedded()
         } catch {
             report.add("model", .failed, "\(error)", mend: "make the bundle again with tavisd import")
             return

@@ -112,7 +112,7 @@ struct ModelOptions: ParsableArguments {
 
     private func bundle() throws -> ModelBundle {
         if let model { return try ModelBundle.load(directory: URL(fileURLWithPath: model)) }
-        return try ModelBundle.seeded(seeded ? Self.fullSize(variant ?? .large) : Self.builtIn)
+        return seeded ? try ModelBundle.seeded(Self.fullSize(variant ?? .large)) : try ModelBundle.embedded()
     }
 
     /// Published dimensions.
@@ -121,26 +121,6 @@ struct ModelOptions: ParsableArguments {
             name: "seeded-\(variant.rawValue)",
             architecture: TAViSConfig(sam2: variant.sam2, imageBind: .huge), classes: avsBenchClasses,
             licences: [], provenance: ["weights seeded by their names"])
-    }
-
-    /// The same architecture at dimensions that a small machine runs at several frames per second.
-    static var builtIn: BundleInfo {
-        var sam2 = SAM2Config(
-            version: .v2_0,
-            trunk: HieraConfig(
-                embedDim: 24, heads: 1, stages: [1, 2, 4, 1], globalAttentionBlocks: [5],
-                windows: [8, 4, 14, 7]))
-        sam2.memoryAttentionLayers = 1
-        sam2.memoryAttentionHidden = 256
-        sam2.decoderHidden = 256
-        var imageBind = ImageBindConfig(
-            vision: TowerConfig(dim: 96, blocks: 2, heads: 4),
-            audio: TowerConfig(dim: 96, blocks: 2, heads: 4),
-            text: TowerConfig(dim: 64, blocks: 2, heads: 4), embeddingDim: 64)
-        imageBind.vocabulary = 512
-        return BundleInfo(
-            name: "built-in model", architecture: TAViSConfig(sam2: sam2, imageBind: imageBind),
-            classes: avsBenchClasses, licences: [], provenance: ["weights seeded by their names"])
     }
 }
 

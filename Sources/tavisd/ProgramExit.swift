@@ -65,6 +65,7 @@ struct ProgramExit {
     private static func code(of code: StreamError.Code) -> Code {
         switch code {
         case .cannotWrite: .cannotCreate
+        case .diskFull: .inputOutput
         case .badOption: .usage
         case .model: .badInput
         }

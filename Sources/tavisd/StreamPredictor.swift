@@ -27,7 +27,7 @@ struct StreamPredictor: ClipPredictor {
         }
     }
 
-    private static func painted(_ analysis: FrameAnalysis) -> PredictedFrame {
+    static func painted(_ analysis: FrameAnalysis) -> PredictedFrame {
         let (width, height) = (analysis.width, analysis.height)
         let classes: [UInt8] = [0] + analysis.objects.map { UInt8(clamping: $0.classIndex) }
         return PredictedFrame(

@@ -74,8 +74,10 @@ struct ClassFileTests {
 
     @Test("a model without merges says that it needs them")
     func noMerges() throws {
+        try writeBundle(merges: nil)
         try Data("dog\n".utf8).write(to: URL(fileURLWithPath: place.path("classes.txt")))
-        let outcome = try place.segment(try place.clip(), "--classes", "classes.txt", "--events", "e.jsonl")
+        let outcome = try place.segment(
+            try place.clip(), "--model", "b", "--classes", "classes.txt", "--events", "e.jsonl")
         #expect(outcome.code == 65)
         #expect(outcome.errors.contains("import it with --merges"), "\(outcome.errors)")
     }
@@ -86,7 +88,7 @@ struct ClassFileTests {
     private static let madeMerges = Data(
         ("#version\nd o\ndo g</w>\n" + String(repeating: "! !\n", count: BPETokenizer.clipMerges - 2)).utf8)
 
-    private func writeBundle(merges: Data) throws {
+    private func writeBundle(merges: Data?) throws {
         var architecture = tinyTAViS
         architecture.imageBind.vocabulary = BPETokenizer.clipMerges + 514
         let info = BundleInfo(
@@ -95,7 +97,7 @@ struct ClassFileTests {
         try FileManager.default.createDirectory(atPath: place.path("b"), withIntermediateDirectories: true)
         func file(_ name: String) -> URL { URL(fileURLWithPath: place.path("b/\(name)")) }
         try info.encoded().write(to: file(ModelBundle.infoName))
-        try merges.write(to: file(ModelBundle.mergesName))
+        try merges?.write(to: file(ModelBundle.mergesName))
         let shapes = try TAViS.parameterShapes(architecture)
         let writer = try SafetensorsWriter(
             path: file(ModelBundle.weightsName).path,

@@ -279,10 +279,13 @@ struct SegmentTests {
     func demo() throws {
         let outcome = try place.run("demo")
         #expect(outcome.code == 0, "\(outcome.errors)")
-        #expect(
-            outcome.out.contains("M_J") && outcome.out.contains("M_F") && outcome.out.contains("frames/s"))
-        #expect(try Frames(place.path("out/demo.mp4")).times.count == 40)
-        #expect(outcome.errorLines.count { $0.contains("means nothing") } == 1)
+        #expect(outcome.out.contains("frames/s") && outcome.out.contains("in sight: "))
+        #expect(try Frames(place.path("out/demo.mp4")).times.count == 125)
+        #expect(!outcome.errors.contains("means nothing"))
+        let scores = try #require(outcome.out.firstMatch(of: /M_J ([0-9.]+) %, M_F ([0-9.]+)/))
+        let (overlap, fMeasure) = (Double(scores.1) ?? 0, Double(scores.2) ?? 0)
+        // What the built-in model reaches, with room for other processors' rounding.
+        #expect(overlap > 40 && fMeasure > 0.35, "M_J \(overlap), M_F \(fMeasure)")
     }
 
     // MARK: Real clips

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CEmbeddedModel
 public import Foundation
 package import TensorEngine
 
@@ -21,21 +22,35 @@ public struct ModelBundle: Sendable {
     ///
     /// - Throws: `BundleError` naming the file and what was expected of it.
     public static func load(directory: URL) throws -> ModelBundle {
-        let info = try readInfo(directory)
-        let weightsPath = directory.appending(path: weightsName).path
-        let source = CheckpointWeights(try Checkpoint.open(directory.path).tensors)
+        try ModelBundle(
+            info: readInfo(directory), tensors: Checkpoint.open(directory.path).tensors,
+            path: directory.appending(path: weightsName).path, directory: directory)
+    }
+
+    /// The small model inside the program.
+    public static func embedded() throws -> ModelBundle {
+        let json = UnsafeRawBufferPointer(start: tavis_model_json, count: tavis_model_json_size)
+        let weights = UnsafeRawBufferPointer(start: tavis_model_weights, count: tavis_model_weights_size)
+        let file = try SafetensorsFile(file: MappedFile(name: "built-in weights", constant: weights))
+        return try ModelBundle(
+            info: parsed(Data(json), path: "built-in model"), tensors: file.tensors, path: file.file.path,
+            directory: nil)
+    }
+
+    private init(info: BundleInfo, tensors: [CheckpointTensor], path: String, directory: URL?) throws {
+        let source = CheckpointWeights(tensors)
         let classes = info.classes.count, dim = info.architecture.imageBind.embeddingDim
         do {
             let (model, embeddings) = try Weights.load(source) { weights in
-                let hasBank = source.shape(of: labelBankKey, expected: []) != nil
+                let hasBank = source.shape(of: Self.labelBankKey, expected: []) != nil
                 return (
                     try TAViS(weights, info.architecture),
-                    hasBank ? try weights(labelBankKey, [classes, dim]) : nil
+                    hasBank ? try weights(Self.labelBankKey, [classes, dim]) : nil
                 )
             }
-            return try ModelBundle(info: info, model: model, embeddings: embeddings, directory: directory)
+            try self.init(info: info, model: model, embeddings: embeddings, directory: directory)
         } catch let report as WeightReport {
-            throw BundleError(path: weightsPath, detail: "does not fit \(infoName): \(report)")
+            throw BundleError(path: path, detail: "does not fit \(Self.infoName): \(report)")
         }
     }
 
@@ -104,17 +119,20 @@ public struct ModelBundle: Sendable {
         guard let data = FileManager.default.contents(atPath: path.path) else {
             throw BundleError(path: directory.path, detail: "has no readable \(infoName)")
         }
+        return try parsed(data, path: path.path)
+    }
+
+    private static func parsed(_ data: Data, path: String) throws -> BundleInfo {
         struct Version: Codable { var format: Int }
         do {
             let format = try JSONDecoder().decode(Version.self, from: data).format
             guard format == BundleInfo.currentFormat else {
                 throw BundleError(
-                    path: path.path,
-                    detail: "format \(format), this program reads \(BundleInfo.currentFormat)")
+                    path: path, detail: "format \(format), this program reads \(BundleInfo.currentFormat)")
             }
             return try JSONDecoder().decode(BundleInfo.self, from: data)
         } catch let error as DecodingError {
-            throw BundleError(path: path.path, detail: error.summary)
+            throw BundleError(path: path, detail: error.summary)
         }
     }
 }

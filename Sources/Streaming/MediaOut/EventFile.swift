@@ -42,6 +42,7 @@ package final class EventFile {
     }
 
     private static func failure(_ path: String) -> StreamError {
-        StreamError(.cannotWrite, path, "cannot be written: \(lastSystemError())")
+        if errno == ENOSPC { return StreamError(.diskFull, path, "the disk is full") }
+        return StreamError(.cannotWrite, path, "cannot be written: \(lastSystemError())")
     }
 }

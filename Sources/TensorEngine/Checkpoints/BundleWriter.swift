@@ -14,7 +14,7 @@ package struct BundleSource: Sendable {
     }
 }
 
-/// Makes a model bundle: a folder with `model.safetensors` (float32), `model.json` and perhaps further files.
+/// Makes a model bundle: a folder with `model.safetensors` (float32, or halves), `model.json` and perhaps further files.
 ///
 /// Tensors are converted in pieces, so memory stays bounded whatever the size of the model. The folder is built
 /// under another name and renamed when complete: under its own name it is whole or not there.
@@ -45,17 +45,22 @@ package struct BundleWriter {
     package var duplicates: Duplicates
     /// Replace an existing bundle.
     package var force: Bool
+    /// What elements are stored as.
+    package var type: ElementType
 
+    /// - Parameter type: float32 or float16.
     package init(
         modelJSON: [UInt8], metadata: [String: String] = [:],
         extraFiles: [(name: String, source: String)] = [],
-        duplicates: Duplicates = .refuse, force: Bool = false
+        duplicates: Duplicates = .refuse, force: Bool = false, type: ElementType = .float32
     ) {
+        precondition(type == .float32 || type == .float16, "BundleWriter: bundles are not written as \(type)")
         self.modelJSON = modelJSON
         self.metadata = metadata
         self.extraFiles = extraFiles
         self.duplicates = duplicates
         self.force = force
+        self.type = type
     }
 
     @discardableResult
@@ -66,11 +71,12 @@ package struct BundleWriter {
         var (plan, summary) = try plan(sources, output: output)
         let writer = try SafetensorsWriter(
             path: folder.file(Checkpoint.bundleWeightsName),
-            entries: plan.map { SafetensorsWriter.Entry($0.key, shape: $0.tensor.shape) }, metadata: metadata)
+            entries: plan.map { SafetensorsWriter.Entry($0.key, type, shape: $0.tensor.shape) },
+            metadata: metadata)
         summary.tensorCount = plan.count
-        let total = plan.reduce(0) { $0 + $1.tensor.elementCount * 4 }
+        let total = plan.reduce(0) { $0 + $1.tensor.elementCount * type.byteCount }
         for row in plan {
-            try Self.copy(row.tensor, to: row.key, of: writer) { bytes in
+            try copy(row.tensor, to: row.key, of: writer) { bytes in
                 summary.byteCount += bytes
                 try progress(row.key, summary.byteCount, total)
             }
@@ -117,22 +123,30 @@ package struct BundleWriter {
     /// Elements converted at a time: 16 MiB.
     private static let pieceElements = 4 << 20
 
-    private static func copy(
+    private func copy(
         _ tensor: CheckpointTensor, to key: String, of writer: SafetensorsWriter,
         written: (Int) throws -> Void
     ) throws {
         let count = tensor.elementCount
-        var buffer = [Float](repeating: 0, count: min(count, pieceElements))
-        for start in stride(from: 0, to: count, by: pieceElements) {
-            let range = start..<min(start + pieceElements, count)
+        var buffer = [Float](repeating: 0, count: min(count, Self.pieceElements))
+        for start in stride(from: 0, to: count, by: Self.pieceElements) {
+            let range = start..<min(start + Self.pieceElements, count)
             try buffer.withUnsafeMutableBufferPointer { buffer in
                 let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<range.count])
                 try tensor.floats(range, into: piece)
-                try writer.append(UnsafeBufferPointer(piece), to: key)
+                try append(UnsafeBufferPointer(piece), to: key, of: writer)
             }
             tensor.releasePages(range)
-            try written(range.count * 4)
+            try written(range.count * type.byteCount)
         }
+    }
+
+    private func append(
+        _ piece: UnsafeBufferPointer<Float>, to key: String, of writer: SafetensorsWriter
+    ) throws {
+        guard type == .float16 else { return try writer.append(piece, to: key) }
+        try piece.map { Float16($0).bitPattern.littleEndian }
+            .withUnsafeBytes { try writer.append(bytes: $0, to: key) }
     }
 }
 

@@ -55,6 +55,11 @@ package final class MappedFile: @unchecked Sendable {  // never mutated after in
         self.region = region
     }
 
+    /// Memory that lives as long as the program.
+    package convenience init(name: String, constant bytes: UnsafeRawBufferPointer) {
+        self.init(name: name, adopting: bytes, in: UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+
     deinit {
         if let base = region.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), region.count) }
     }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import Models
+
+/// `tavisd export`.
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Makes a bundle to hand on from a training run's checkpoint.",
+        discussion:
+            "The new bundle has the weights, not what the optimizer knows, and a description with your lines."
+    )
+
+    enum Precision: String, CaseIterable, ExpressibleByArgument { case float32, float16 }
+
+    @Argument(help: "Checkpoint of a run (runs/NAME/step-N), or any bundle.")
+    var bundle: String
+
+    @Option(help: ArgumentHelp("Folder to make.", valueName: "bundle"))
+    var output: String
+
+    @Option(help: "What weights are stored as; they are float32 again once loaded.")
+    var precision = Precision.float32
+
+    @Option(help: "Name of the model.")
+    var name: String?
+
+    @Option(
+        help: ArgumentHelp("A score that it reached, and on what; any number of times.", valueName: "text"))
+    var score: [String] = []
+
+    @Option(help: ArgumentHelp("How it was made; any number of times.", valueName: "text"))
+    var provenance: [String] = []
+
+    @Option(help: ArgumentHelp("What it may be used for; any number of times.", valueName: "text"))
+    var licence: [String] = []
+
+    @Flag(help: "Replace a bundle that is there already.")
+    var force = false
+
+    func run() throws {
+        var options = BundleExport.Options()
+        (options.name, options.halves, options.force) = (name, precision == .float16, force)
+        (options.scores, options.provenance, options.licences) = (score, provenance, licence)
+        let bytes = try BundleExport(URL(fileURLWithPath: bundle), options).write(to: output)
+        print("wrote \(output): \(byteText(bytes))")
+    }
+}
