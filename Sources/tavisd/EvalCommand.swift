@@ -12,14 +12,12 @@ struct EvalCommand: ParsableCommand {
         commandName: "eval",
         abstract: "Scores a model on clips whose truth is known.",
         discussion: """
-            The clips are an AVSBench folder's, or synthetic ones. By the official protocol the bare model sees \
+            The clips are an AVSBench folder's, recordings, or synthetic ones. By the official protocol the bare model sees \
             frame after frame; as a stream, what counts is what `tavisd segment` would paint. With its sound muted, \
             exchanged for noise or for another object's, a model shows whether it listens.
             """)
 
     enum Level: String, CaseIterable, ExpressibleByArgument { case easy, medium, hard, mixed }
-    enum Layout: String, CaseIterable, ExpressibleByArgument { case s4, ms3, avss }
-    enum Split: String, CaseIterable, ExpressibleByArgument { case train, val, test }
     enum Sounds: String, CaseIterable, ExpressibleByArgument {
         case mixed, sounding, silent
         case offScreen = "off-screen"
@@ -29,11 +27,11 @@ struct EvalCommand: ParsableCommand {
     @Argument(help: "Folder of a dataset.")
     var folder: String?
 
-    @Option(help: ArgumentHelp("How the folder is laid out.", valueName: "s4|ms3|avss"))
-    var layout = Layout.avss
+    @Option(help: ArgumentHelp("How the folder is laid out.", valueName: "s4|ms3|avss|recordings"))
+    var layout = DatasetFolder.Layout.avss
 
     @Option(help: ArgumentHelp("Which of the folder's clips.", valueName: "train|val|test"))
-    var split = Split.test
+    var split = DatasetFolder.Split.test
 
     @Option(
         help: ArgumentHelp(
@@ -51,7 +49,9 @@ struct EvalCommand: ParsableCommand {
     @Option(help: ArgumentHelp("At most so many clips.", valueName: "count"))
     var clips: Int?
 
-    @Option(help: ArgumentHelp("Frames of a synthetic clip; 5, or 25 as a stream.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp(
+            "Frames of a clip at most; of synthetic ones 5, or 25 as a stream.", valueName: "count"))
     var frames: Int?
 
     @Option(help: ArgumentHelp("How clips are shown and judged.", valueName: "official|stream"))
@@ -135,10 +135,11 @@ struct EvalCommand: ParsableCommand {
 
     private func source() throws -> any ClipSource {
         guard let folder else { return syntheticClips(synthetic ?? .mixed) }
-        guard let subset = AVSBenchDataset.Subset(rawValue: layout.rawValue),
-            let split = AVSBenchDataset.Split(rawValue: split.rawValue)
-        else { throw ValidationError("\(layout.rawValue) has no \(split.rawValue)") }
-        return try AVSBenchDataset(folder: folder, subset: subset, split: split, frames: frames ?? 5)
+        var dataset = DatasetFolder(folder, layout, split)
+        // Recordings may be long: they are judged in pieces, and hear what a stream hears.
+        if layout == .recordings { dataset.windows = .causal }
+        dataset.frames = layout == .recordings ? frames ?? Self.streamFrames : frames
+        return try FolderDataset(dataset)
     }
 
     private func syntheticClips(_ level: Level) -> SyntheticClips {
@@ -173,6 +174,8 @@ struct EvalCommand: ParsableCommand {
 }
 
 extension SoundChange: ExpressibleByArgument {}
+extension DatasetFolder.Layout: ExpressibleByArgument {}
+extension DatasetFolder.Split: ExpressibleByArgument {}
 
 /// A result as a table for a terminal.
 private struct EvaluationTable {

@@ -101,12 +101,10 @@ extension TrainingConfig.Architecture {
 extension TrainingConfig.DataPart {
     private enum Kind: String, CaseIterable { case synthetic, s4, ms3, avss, recordings }
 
-    fileprivate init(_ section: YAMLSection, split: TrainingConfig.Split) {
+    fileprivate init(_ section: YAMLSection, split: DatasetFolder.Split) {
         let kind = section.kind("kind", .choice(Kind.self))
-        if let layout = TrainingConfig.Layout(rawValue: kind.rawValue) {
-            origin = .folder(
-                section.value("folder", .string), layout,
-                section.value("split", .choice(), default: split))
+        if let layout = DatasetFolder.Layout(rawValue: kind.rawValue) {
+            origin = .folder(DatasetFolder(section, layout, split))
         } else {
             origin = .synthetic(
                 seed: UInt64(section.value("seed", .int(0...Int.max))),
@@ -114,6 +112,33 @@ extension TrainingConfig.DataPart {
                 count: section.value("scenes", .int(1...100_000_000), default: 20_000))
         }
         weight = section.value("weight", .positiveNumber(upTo: 1e6), default: 1)
+    }
+}
+
+extension DatasetFolder {
+    private enum Windows: String, CaseIterable {
+        case official, causal
+        case officialPyPI = "official-pypi"
+
+        var rule: FrameWindows {
+            switch self {
+            case .official: .official(.toEnd)
+            case .officialPyPI: .official(.beforeEnd)
+            case .causal: .causal
+            }
+        }
+    }
+
+    fileprivate init(_ section: YAMLSection, _ layout: Layout, _ split: Split) {
+        self.init(section.value("folder", .string), layout, section.value("split", .choice(), default: split))
+        windows =
+            section.value(
+                "windows", .choice(Windows.self), default: layout == .recordings ? .causal : .official
+            ).rule
+        list = section.optional("list", .string)
+        guard layout == .avss else { return }
+        labels = Set(section.list("labels", .choice(), count: 1...3, default: Label.allCases))
+        vocabulary = section.optional("vocabulary", .choice())
     }
 }
 

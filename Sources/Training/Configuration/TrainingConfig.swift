@@ -14,7 +14,7 @@ package struct TrainingConfig: Sendable, Equatable {
     package var evaluation: Evaluation?
     /// Side of the picture in pixels.
     package var side = 224
-    /// Frames T of each clip.
+    /// Frames T of each clip, at most.
     package var frames = 1
     /// Whether frames see the memory of the clip's earlier ones.
     package var usesMemory = false
@@ -65,14 +65,12 @@ package struct TrainingConfig: Sendable, Equatable {
     }
 
     package enum Origin: Sendable, Equatable {
-        case folder(String, Layout, Split)
+        /// Its `frames` are the configuration's.
+        case folder(DatasetFolder)
         /// Scenes made on the fly: as many different ones as `count`.
         case synthetic(seed: UInt64, Level, count: Int)
     }
 
-    /// How the files of a dataset lie in its folder.
-    package enum Layout: String, CaseIterable, Sendable { case s4, ms3, avss, recordings }
-    package enum Split: String, CaseIterable, Sendable { case train, val, test }
     package enum Level: String, CaseIterable, Sendable { case easy, medium, hard, mixed }
 
     package struct Evaluation: Sendable, Equatable {

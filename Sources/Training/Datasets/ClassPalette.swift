@@ -15,12 +15,12 @@ package enum ClassPalette {
         return (red, green, blue)
     }
 
-    /// Ids of colours packed as 0xRRGGBB, for the first `count` classes.
+    /// Ids of colours packed as 0xRRGGBB, for the first `count` classes, at most 256.
     package static func ids(count: Int) -> [UInt32: UInt8] {
         Dictionary(
-            uniqueKeysWithValues: (0..<UInt8(clamping: count)).map { id in
-                let (red, green, blue) = color(id)
-                return (UInt32(red) << 16 | UInt32(green) << 8 | UInt32(blue), id)
+            uniqueKeysWithValues: (0..<min(count, 256)).map { id in
+                let (red, green, blue) = color(UInt8(id))
+                return (UInt32(red) << 16 | UInt32(green) << 8 | UInt32(blue), UInt8(id))
             })
     }
 }

@@ -26,6 +26,11 @@ package struct AnnotatedClip: Sendable {
     /// Unique within its dataset.
     package var name: String
     package var frames: [AnnotatedFrame]
+    /// Whether the truth says what sounds; see `ClipSource`.
+    package var namesClasses = true
+    /// Side to which the published loader of this dataset first brings pictures, whatever the model's own; nil where
+    /// there is no such loader.
+    package var publishedSide: Int?
 
     package init(name: String, frames: [AnnotatedFrame]) {
         self.name = name
@@ -39,6 +44,13 @@ package struct AnnotatedClip: Sendable {
 package protocol ClipSource: Sendable {
     /// Names of the classes in the order of their ids; the first is the background.
     var classes: [String] { get }
+    /// Whether the truth says what sounds. Where it only says that something does, its one class has no name to
+    /// learn: losses and scores of classes are left out.
+    var namesClasses: Bool { get }
     var count: Int { get }
     func clip(_ index: Int) throws -> AnnotatedClip
+}
+
+extension ClipSource {
+    package var namesClasses: Bool { true }
 }

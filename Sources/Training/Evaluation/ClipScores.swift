@@ -55,7 +55,7 @@ package struct ClipScores: Sendable {
         clips += 1
         let logits = Tensor(judged.flatMap { $0.0.logits }, shape: [judged.count, height, width])
         addClip(logits, truth: judged.flatMap { $0.truth.map { $0 != 0 } })
-        for (found, truth) in judged { addFrame(found, truth) }
+        for (found, truth) in judged { addFrame(found, truth, namesClasses: clip.namesClasses) }
     }
 
     private mutating func addClip(_ logits: Tensor, truth: [Bool]) {
@@ -69,11 +69,12 @@ package struct ClipScores: Sendable {
         probabilityFMeasures.add(Double(Metrics.fMeasure(logits, truth: truth, .probabilities)))
     }
 
-    private mutating func addFrame(_ found: PredictedFrame, _ truth: [UInt8]) {
+    private mutating func addFrame(_ found: PredictedFrame, _ truth: [UInt8], namesClasses: Bool) {
         frames += 1
         let classes = Set(truth).subtracting([0])
         guard classes.isEmpty else {
-            for label in classes { addObject(found, truth, label) }
+            // What is one mark in the truth may be several objects.
+            if namesClasses { for label in classes { addObject(found, truth, label) } }
             return
         }
         emptyFrames += 1

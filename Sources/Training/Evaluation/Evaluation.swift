@@ -88,9 +88,11 @@ package struct Evaluation {
         add(toSum: clip)
         let prediction = try predictor.predict(clip)
         scores.add(prediction, clip)
-        semantic.add(prediction, clip)
         addPanel(prediction, clip, index)
-        addPoints(prediction, clip)
+        if clip.namesClasses {
+            semantic.add(prediction, clip)
+            addPoints(prediction, clip)
+        }
         return prediction
     }
 
@@ -159,11 +161,13 @@ package struct Evaluation {
     package func result(
         data: String, model: EvaluationResult.Model, settings names: [String: String]
     ) -> EvaluationResult {
-        var metrics = scores.metrics.merging(semantic.metrics) { $1 }
+        var metrics = scores.metrics
+        if source.namesClasses { metrics.merge(semantic.metrics) { $1 } }
         if follow.clips > 0 { metrics.merge(follow.metrics) { $1 } }
         return EvaluationResult(
             data: .init(name: data, clips: scores.clips, frames: scores.frames, sha256: sum.text),
             model: model,
-            settings: names, audio: settings.audio, metrics: metrics, classes: semantic.classes)
+            settings: names, audio: settings.audio, metrics: metrics,
+            classes: source.namesClasses ? semantic.classes : [])
     }
 }

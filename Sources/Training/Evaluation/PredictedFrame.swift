@@ -38,10 +38,9 @@ package protocol ClipPredictor {
 extension AnnotatedFrame {
     /// The truth at another size, by the nearest pixel; nil where there is none.
     func labels(width: Int, height: Int) -> [UInt8]? {
-        guard let truth, image.width != width || image.height != height else { return truth }
-        return (0..<width * height).map { i in
-            let (y, x) = (i / width, i % width)
-            return truth[y * image.height / height * image.width + x * image.width / width]
+        truth.map {
+            nearestLabels(
+                $0, width: image.width, height: image.height, toWidth: width, toHeight: height)
         }
     }
 }

@@ -11,43 +11,47 @@ package struct ClipBatch: Sendable {
     package var plain: Tensor
     /// Normalised log-mel of the audio windows, `[F, 128, 204]`.
     package var mel: Tensor
-    /// Class ids of what sounds, row-major, S · S of each frame.
-    package var truth: [[UInt8]]
+    /// Class ids of what sounds, row-major, S · S of each frame; nil where nothing is known, and after a clip's end.
+    package var truth: [[UInt8]?]
     /// Classes heard in each frame's window, seen or not; nil where the dataset does not know.
     package var heard: [Set<UInt8>]?
+    /// For each frame whether its truth tells classes; nil for all.
+    package var namesClasses: [Bool]?
 
     package init(
-        clips: Int, framesPerClip: Int, plain: Tensor, mel: Tensor, truth: [[UInt8]],
-        heard: [Set<UInt8>]? = nil
+        clips: Int, framesPerClip: Int, plain: Tensor, mel: Tensor, truth: [[UInt8]?],
+        heard: [Set<UInt8>]? = nil, namesClasses: [Bool]? = nil
     ) {
         (self.clips, self.framesPerClip) = (clips, framesPerClip)
         (self.plain, self.mel, self.truth, self.heard) = (plain, mel, truth, heard)
+        self.namesClasses = namesClasses
     }
 }
 
 extension ClipBatch {
-    /// Frames of clips of one length, prepared as the published loader does: bilinear pictures, nearest labels.
+    /// Frames of clips, prepared as the published loader does: bilinear pictures, nearest labels. Shorter clips are
+    /// filled up with black and silence at their end, where no loss looks.
     ///
-    /// - Throws: `TrainingDataError` where a frame has no truth or clips differ in length.
+    /// - Throws: `TrainingDataError` where a clip has no truth, or one of another size than its picture.
     package init(_ clips: [AnnotatedClip], side: Int, smallestArea: Int, logMel: LogMel) throws {
-        let count = clips.first?.frames.count ?? 0
-        for clip in clips where clip.frames.count != count || count == 0 {
-            throw TrainingDataError(
-                clip: clip.name, detail: "\(clip.frames.count) frames beside clips of \(count)")
-        }
-        let truths = try clips.map { clip in
-            withoutSmallClasses(
-                try clip.frames.map { try $0.labels(side: side, of: clip) }, area: smallestArea)
-        }
+        let count = clips.map(\.frames.count).max() ?? 0
+        let truths = try clips.map { try $0.truths(side: side, smallestArea: smallestArea, count: count) }
         // Frame-major: all first frames, then all second ones.
         let order = (0..<count).flatMap { t in clips.indices.map { (t, $0) } }
-        let frames = order.map { clips[$1].frames[$0] }
-        let heard = frames.compactMap(\.heard)
+        let frames = order.map { t, b in t < clips[b].frames.count ? clips[b].frames[t] : nil }
+        let heard = frames.compactMap { $0 == nil ? [] : $0?.heard }
+        let black = Tensor([1, side, side, 3], filled: 0),
+            silence = Tensor([1, LogMel.bins, LogMel.frames], filled: 0)
         self.init(
             clips: clips.count, framesPerClip: count,
-            plain: concat(frames.map { $0.picture(side: side) }),
-            mel: concat(frames.map { logMel($0.sound).reshaped(1, LogMel.bins, LogMel.frames) }),
-            truth: order.map { truths[$1][$0] }, heard: heard.count == frames.count ? heard : nil)
+            plain: concat(
+                zip(frames, order).map { frame, place in
+                    frame?.picture(side: side, by: clips[place.1].publishedSide) ?? black
+                }),
+            mel: concat(
+                frames.map { $0.map { logMel($0.sound).reshaped(1, LogMel.bins, LogMel.frames) } ?? silence }),
+            truth: order.map { truths[$1][$0] }, heard: heard.count == frames.count ? heard : nil,
+            namesClasses: order.map { clips[$1].namesClasses })
     }
 }
 
@@ -58,30 +62,44 @@ package struct TrainingDataError: Error, CustomStringConvertible, Sendable {
     package var description: String { "\(clip): \(detail)" }
 }
 
+extension AnnotatedClip {
+    /// Class ids of `count` frames at another size; nil where nothing is known, or the clip has ended.
+    fileprivate func truths(side: Int, smallestArea: Int, count: Int) throws -> [[UInt8]?] {
+        let truths = try frames.map { frame in
+            try frame.truth.map { truth in
+                let (width, height) = (frame.image.width, frame.image.height)
+                guard truth.count == width * height else {
+                    throw TrainingDataError(clip: name, detail: "a truth is not of its picture's size")
+                }
+                return nearestLabels(truth, width: width, height: height, toWidth: side, toHeight: side)
+            }
+        }
+        guard truths.contains(where: { $0 != nil }) else {
+            throw TrainingDataError(clip: name, detail: "has no frame with truth")
+        }
+        return withoutSmallClasses(truths, area: smallestArea)
+            + Array(repeating: nil, count: count - frames.count)
+    }
+}
+
 extension AnnotatedFrame {
     /// `[1, side, side, 3]`, 0 … 1.
-    func picture(side: Int) -> Tensor {
-        let pixels =
-            image.width == side && image.height == side
-            ? image.pixels
-            : pillowResize(
-                image.pixels, width: image.width, height: image.height, toWidth: side, toHeight: side,
-                filter: .bilinear)
+    ///
+    /// - Parameter detour: side to which the picture is brought first, rounded to bytes.
+    func picture(side: Int, by detour: Int? = nil) -> Tensor {
+        let first = detour.map { Self.resized(image, $0) } ?? image
+        let pixels = Self.resized(first, side).pixels
         return Tensor(shape: [1, side, side, 3]) { out in
             for i in out.indices { out[i] = Float(pixels[i]) / 255 }
         }
     }
 
-    /// Class ids, side · side.
-    func labels(side: Int, of clip: AnnotatedClip) throws -> [UInt8] {
-        guard let truth, truth.count == image.width * image.height else {
-            throw TrainingDataError(clip: clip.name, detail: "a frame has no truth of its picture's size")
-        }
-        guard image.width != side || image.height != side else { return truth }
-        return (0..<side * side).map { i in
-            let (y, x) = (i / side, i % side)
-            return truth[y * image.height / side * image.width + x * image.width / side]
-        }
+    private static func resized(_ image: RGBImage, _ side: Int) -> RGBImage {
+        guard image.width != side || image.height != side else { return image }
+        let pixels = pillowResize(
+            image.pixels, width: image.width, height: image.height, toWidth: side, toHeight: side,
+            filter: .bilinear)
+        return RGBImage(width: side, height: side, pixels: pixels)
     }
 }
 

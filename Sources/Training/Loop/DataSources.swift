@@ -1,22 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Clips of a configuration.
-enum DataSources {
-    static func source(_ origin: TrainingConfig.Origin, _ config: TrainingConfig) throws -> any ClipSource {
+struct DataSources {
+    private let config: TrainingConfig
+
+    init(_ config: TrainingConfig) { self.config = config }
+
+    /// What to learn from.
+    func mix() throws -> ClipMix {
+        ClipMix(
+            try config.data.map { part in
+                ClipMix.Part(try source(part.origin, frames: config.frames), weight: part.weight)
+            },
+            batch: config.batch * config.accumulate, seed: config.seed)
+    }
+
+    /// What to measure on.
+    func heldOut() throws -> [(name: String, source: any ClipSource)] {
+        try (config.evaluation?.data ?? []).map { part in
+            (Self.name(part.origin), try source(part.origin, frames: Self.judgedFrames(part.origin, config)))
+        }
+    }
+
+    /// Benchmarks judge all annotated frames of a clip, whatever was trained on.
+    private static func judgedFrames(_ origin: TrainingConfig.Origin, _ config: TrainingConfig) -> Int? {
+        guard case .folder(let folder) = origin, folder.layout != .recordings else { return config.frames }
+        return nil
+    }
+
+    private func source(_ origin: TrainingConfig.Origin, frames: Int?) throws -> any ClipSource {
         switch origin {
         case .synthetic(let seed, let level, let count):
             var options = SyntheticClips.Options(seed: seed, count: count)
-            (options.width, options.height, options.frames) = (config.side, config.side, config.frames)
+            (options.width, options.height) = (config.side, config.side)
+            options.frames = frames ?? config.frames
             if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
             return SyntheticClips(options)
-        case .folder(let folder, let layout, let split):
-            guard let subset = AVSBenchDataset.Subset(rawValue: layout.rawValue),
-                let split = AVSBenchDataset.Split(rawValue: split.rawValue)
-            else {
-                throw DatasetError(
-                    .unreadable, folder, "data of kind \(layout.rawValue) cannot be read yet")
-            }
-            return try AVSBenchDataset(folder: folder, subset: subset, split: split, frames: config.frames)
+        case .folder(var folder):
+            folder.frames = frames
+            return try FolderDataset(folder)
         }
     }
 
@@ -24,7 +46,14 @@ enum DataSources {
     static func name(_ origin: TrainingConfig.Origin) -> String {
         switch origin {
         case .synthetic(let seed, let level, _): "synthetic-\(level.rawValue)-\(seed)"
-        case .folder(_, let layout, let split): "\(layout.rawValue)-\(split.rawValue)"
+        case .folder(let folder): folder.title
         }
+    }
+
+    /// - Throws: `DatasetError` where ids would not mean the same everywhere.
+    static func requireSameClasses(_ sources: [any ClipSource]) throws {
+        let classes = sources.map(\.classes)
+        guard let first = classes.first, let other = classes.first(where: { $0 != first }) else { return }
+        throw DatasetError.otherClasses(other, than: first, "the configuration's data")
     }
 }

@@ -94,7 +94,7 @@ package struct Trainer {
             var random = SplitMix(seed: settings.seed, UInt64(step), UInt64(part))
             return TAViSLoss(settings.losses)(
                 model.predict(batch, usesMemory: settings.usesMemory), truth: batch.truth, plain: batch.plain,
-                heard: batch.heard, model: model, texts: texts(model),
+                heard: batch.heard, namesClasses: batch.namesClasses, model: model, texts: texts(model),
                 points: MatchPoints(count: settings.losses.matchPoints, seed: random.next()))
         }
         return settings.checkpointsActivations ? withCheckpoints(run) : run()

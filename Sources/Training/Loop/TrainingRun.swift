@@ -47,15 +47,9 @@ package final class TrainingRun {
         try Self.prepare(folder, resume: resume)
         let found = resume ? RunCheckpoint.newest(in: folder) : (nil, [])
         damaged = found.1
-        mix = ClipMix(
-            try config.data.map {
-                ClipMix.Part(try DataSources.source($0.origin, config), weight: $0.weight)
-            },
-            batch: config.batch * config.accumulate, seed: config.seed)
-        heldOut =
-            try config.evaluation?.data.map {
-                (DataSources.name($0.origin), try DataSources.source($0.origin, config))
-            } ?? []
+        let sources = DataSources(config)
+        (mix, heldOut) = (try sources.mix(), try sources.heldOut())
+        try DataSources.requireSameClasses(mix.parts.map(\.source) + heldOut.map(\.source))
         var start = try StartWeights(config, classes: mix.parts[0].source.classes)
         if let checkpoint = found.0 { start.weights = try checkpoint.weights() }
         info = start.info

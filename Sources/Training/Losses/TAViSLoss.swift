@@ -40,16 +40,17 @@ package struct TAViSLoss {
     package init(_ settings: LossSettings = LossSettings()) { self.settings = settings }
 
     /// - Parameters:
-    ///   - truth: class ids of each frame, row-major, S · S; without small classes (`withoutSmallClasses`).
+    ///   - truth: class ids of each frame, row-major, S · S; without small classes (`withoutSmallClasses`). Frames
+    ///     without a truth are left out of all losses; at least one has one.
+    ///   - namesClasses: for each frame whether its truth tells classes, or only where something sounds; nil for all.
     ///   - plain: the pictures 0 … 1, `[F, S, S, 3]`; used by L_i2t.
     ///   - heard: classes that each frame's sound holds, seen or not; where known, for `sceneClasses`.
     ///   - points: where masks are compared for matching.
     package func callAsFunction(
-        _ predictions: FramePredictions, truth: [[UInt8]], plain: Tensor, heard: [Set<UInt8>]? = nil,
-        model: TAViS,
-        texts: ClassTexts, points: MatchPoints
+        _ predictions: FramePredictions, truth: [[UInt8]?], plain: Tensor, heard: [Set<UInt8>]? = nil,
+        namesClasses: [Bool]? = nil, model: TAViS, texts: ClassTexts, points: MatchPoints
     ) -> LossResult {
-        let frames = FrameView(predictions, truth: truth)
+        let frames = FrameView(predictions, truth: truth, namesClasses: namesClasses)
         let audio = model.audioTextLogits(frames.objects, texts.bank)
         let shown = usesImages ? imageEmbeddings(frames, plain: plain, model: model) : nil
         let image = shown.map { matmul($0, texts.bank.embeddings, transposeB: true) }
@@ -57,16 +58,20 @@ package struct TAViSLoss {
         var sum = WeightedSum()
         addSceneTerms(&sum, frames)
         if let heard {
-            addHeardTerm(&sum, model.audioTextLogits(predictions.prompts.scene, texts.bank), heard)
+            addHeardTerm(
+                &sum, model.audioTextLogits(frames.scene, texts.bank), frames.judged.map { heard[$0] })
         }
-        let pairs = matches.reduce(0) { $0 + $1.count }
+        if matches.contains(where: { !$0.isEmpty }) { addObjectTerms(&sum, frames, matches) }
+        let named = frames.named.map { matches[$0] }
+        let pairs = named.reduce(0) { $0 + $1.count }
         if pairs > 0 {
-            addObjectTerms(&sum, frames, matches)
-            let labels = self.labels(matches, slots: frames.objectSlots)
-            addClassTerm(&sum, "a2t", settings.audioText, audio, labels, pairs)
-            if let image { addClassTerm(&sum, "i2t", settings.imageText, image, labels, pairs) }
-            if let shown { addAudioImageTerm(&sum, frames, shown, labels, model: model) }
-            addTextTerm(&sum, predictions.prompts.pseudoText, labels, texts)
+            let labels = self.labels(named, slots: frames.objectSlots)
+            addClassTerm(&sum, "a2t", settings.audioText, frames.onNamed(audio), labels, pairs)
+            if let image {
+                addClassTerm(&sum, "i2t", settings.imageText, frames.onNamed(image), labels, pairs)
+            }
+            if let shown { addAudioImageTerm(&sum, frames, frames.onNamed(shown), labels, model: model) }
+            addTextTerm(&sum, frames.onNamed(frames.pseudoText), labels, texts)
         }
         return LossResult(total: sum.total, terms: sum.terms, matches: matches)
     }
@@ -83,7 +88,7 @@ package struct TAViSLoss {
         return (0..<frames.count).map { f in
             matchSlots(
                 logits: frames.objectLogits(f).detached(),
-                scores: scores.map { $0[rows: f * n..<(f + 1) * n] },
+                scores: frames.named.contains(f) ? scores.map { $0[rows: f * n..<(f + 1) * n] } : [],
                 targets: frames.targets(f), points: points)
         }
     }
@@ -141,8 +146,7 @@ package struct TAViSLoss {
         _ sum: inout WeightedSum, _ pseudoText: Tensor, _ labels: [Int], _ texts: ClassTexts
     ) {
         guard settings.pseudoText > 0 else { return }
-        let found = pseudoText.reshaped(labels.count, -1)
-        let difference = found - texts.rows.gathered(labels)
+        let difference = pseudoText - texts.rows.gathered(labels)
         sum.add("a2pt", settings.pseudoText, (difference * difference).mean())
     }
 
@@ -152,7 +156,7 @@ package struct TAViSLoss {
     ) {
         let rows = labels.indices.filter { labels[$0] != 0 }
         guard settings.audioImage > 0, rows.count > 1 else { return }
-        let audio = model.imageBind.audio.head(frames.objects.gathered(rows))
+        let audio = model.imageBind.audio.head(frames.onNamed(frames.objects).gathered(rows))
         let similarity = matmul(audio, shown.gathered(rows), transposeB: true)
         sum.add(
             "a2i", settings.audioImage,
@@ -163,7 +167,9 @@ package struct TAViSLoss {
     private func imageEmbeddings(_ frames: FrameView, plain: Tensor, model: TAViS) -> Tensor {
         concat(
             (0..<frames.count).map { f in
-                model.imageEmbeddings(image: plain[rows: f..<f + 1], logits: frames.objectLogits(f))
+                let number = frames.judged[f]
+                return model.imageEmbeddings(
+                    image: plain[rows: number..<number + 1], logits: frames.objectLogits(f))
             })
     }
 }
@@ -180,32 +186,52 @@ private struct WeightedSum {
     }
 }
 
-/// Predictions and truth of a batch, frame by frame.
+/// Predictions and truth of the frames that have one, frame by frame.
 private struct FrameView {
-    let count, slots, side: Int
+    /// Which of the batch's frames these are.
+    let judged: [Int]
+    /// Which of these have a truth that tells classes.
+    let named: [Int]
+    let slots, side: Int
     /// `[F · slots, S²]`
     let allLogits: Tensor
     /// `[F, S²]` of the scene slot.
     let sceneLogits: Tensor
     let sceneTruth: Tensor
-    /// Object tokens, `[F · N, A]`.
-    let objects: Tensor
+    /// Object tokens, `[F · N, A]`, their pseudo-text, `[F · N, T]`, and the token of the whole sound, `[F, A]`.
+    let objects, pseudoText, scene: Tensor
     private let logits: Tensor
     private let truth: [[UInt8]]
 
+    var count: Int { judged.count }
     var objectSlots: Int { slots - 1 }
 
-    init(_ predictions: FramePredictions, truth: [[UInt8]]) {
+    init(_ predictions: FramePredictions, truth: [[UInt8]?], namesClasses: [Bool]?) {
         let shape = predictions.logits.shape
-        precondition(shape[0] == truth.count, "loss: \(shape) with \(truth.count) frames of truth")
-        (count, slots, side) = (shape[0], shape[1], shape[2])
-        logits = predictions.logits
-        allLogits = logits.reshaped(count * slots, side * side)
-        sceneLogits = allLogits.gathered((0..<truth.count).map { ($0 + 1) * shape[1] - 1 })
+        let judged = truth.indices.filter { truth[$0] != nil }
+        precondition(
+            shape[0] == truth.count && !judged.isEmpty,
+            "loss: \(shape) with \(truth.count) frames, of which \(judged.count) have a truth")
+        func picked(_ x: Tensor) -> Tensor { judged.count == truth.count ? x : x.gathered(judged) }
+        let rows = judged.count * (shape[1] - 1)
+        (slots, side) = (shape[1], shape[2])
+        logits = picked(predictions.logits)
+        allLogits = logits.reshaped(judged.count * shape[1], shape[2] * shape[2])
+        sceneLogits = allLogits.gathered(judged.indices.map { ($0 + 1) * shape[1] - 1 })
+        self.truth = truth.compactMap(\.self)
         sceneTruth = Tensor(
-            truth.flatMap { $0.map { $0 == 0 ? 0 : 1 } }, shape: [truth.count, shape[2] * shape[2]])
-        objects = predictions.prompts.objects.reshaped(count * (slots - 1), -1)
-        self.truth = truth
+            self.truth.flatMap { $0.map { $0 == 0 ? 0 : 1 } }, shape: [judged.count, shape[2] * shape[2]])
+        objects = picked(predictions.prompts.objects).reshaped(rows, -1)
+        pseudoText = picked(predictions.prompts.pseudoText).reshaped(rows, -1)
+        scene = picked(predictions.prompts.scene)
+        named = judged.indices.filter { namesClasses?[judged[$0]] ?? true }
+        self.judged = judged
+    }
+
+    /// Of rows for each object slot of each frame, those of frames whose classes are known.
+    func onNamed(_ rows: Tensor) -> Tensor {
+        guard named.count < count else { return rows }
+        return rows.gathered(named.flatMap { $0 * objectSlots..<($0 + 1) * objectSlots })
     }
 
     /// `[N, S, S]`
@@ -221,8 +247,8 @@ private struct FrameView {
 }
 
 /// Truth of one clip without classes that cover at most `area` pixels of all its frames together.
-package func withoutSmallClasses(_ frames: [[UInt8]], area: Int) -> [[UInt8]] {
+package func withoutSmallClasses(_ frames: [[UInt8]?], area: Int) -> [[UInt8]?] {
     var counts = [Int](repeating: 0, count: 256)
-    for frame in frames { for label in frame { counts[Int(label)] += 1 } }
-    return frames.map { $0.map { counts[Int($0)] <= area ? 0 : $0 } }
+    for frame in frames { for label in frame ?? [] { counts[Int(label)] += 1 } }
+    return frames.map { $0?.map { counts[Int($0)] <= area ? 0 : $0 } }
 }

@@ -64,6 +64,22 @@ struct TrainingConfigTests {
         #expect(reference.checkpoint == short.checkpoint && reference.side == short.side)
     }
 
+    @Test("folders of data: their parts, windows and lists")
+    func folders() throws {
+        func folder(_ text: String) throws -> DatasetFolder {
+            let origin = try config(shortest.replacing("synthetic, seed: 7", with: text)).data[0].origin
+            guard case .folder(let folder) = origin else { throw CocoaError(.coderReadCorrupt) }
+            return folder
+        }
+        #expect(try folder("s4, folder: x") == DatasetFolder("x", .s4, .train))
+        #expect(try folder("recordings, folder: x").windows == .causal)
+        let full = try folder(
+            "avss, folder: x, split: test, windows: official-pypi, labels: [v2], vocabulary: unseen, list: l.txt"
+        )
+        #expect(full.labels == [.v2] && full.vocabulary == .unseen && full.list == "l.txt")
+        #expect(full.windows == .official(.beforeEnd) && full.title == "avss-test-v2-unseen")
+    }
+
     @Test("what is left out has its default")
     func defaults() throws {
         let config = try config(shortest)
@@ -190,7 +206,19 @@ struct TrainingConfigTests {
             ),
             (
                 "synthetic, seed: 7", "s4, folder: x, level: hard",
-                "c:5: data[0].level: expected one of kind, folder, split, weight, found an unknown key"
+                "c:5: data[0].level: expected one of kind, folder, split, windows, list, weight, found an unknown key"
+            ),
+            (
+                "synthetic, seed: 7", "s4, folder: x, vocabulary: seen",
+                "c:5: data[0].vocabulary: expected one of kind, folder, split, windows, list, weight, found an unknown key"
+            ),
+            (
+                "synthetic, seed: 7", "avss, folder: x, vocabulary: new",
+                "c:5: data[0].vocabulary: expected seen or unseen, found \"new\""
+            ),
+            (
+                "synthetic, seed: 7", "avss, folder: x, labels: [v1]",
+                "c:5: data[0].labels[0]: expected one of v1s, v1m, v2, found \"v1\"; did you mean v1s?"
             ),
             (
                 "seed: 7", "seed: 7, weight: 0",
