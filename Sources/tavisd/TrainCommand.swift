@@ -12,6 +12,9 @@ struct TrainCommand: ParsableCommand {
             The run's folder gets a log (log.jsonl), TensorBoard events, checkpoints that are model bundles, and in \
             the end a report (report.html). Ctrl-C saves a checkpoint and stops; after that, or after any crash, \
             --resume goes on bit by bit as if nothing had happened.
+
+            With --check nothing is trained: all data is read, and what is missing, damaged or unusable is named. \
+            The code is 65 where something keeps a run from training.
             """)
 
     @Option(
@@ -22,9 +25,41 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Go on with the run whose folder the configuration names.")
     var resume = false
 
+    @Flag(help: "Only look over all data of the configuration.")
+    var check = false
+
+    @Option(
+        help: ArgumentHelp(
+            "With --check: paths to name at most, of each kind of defect.", valueName: "count"))
+    var paths = 5
+
+    func validate() throws {
+        if check, resume { throw ValidationError("--check trains nothing: leave --resume out") }
+        if paths < 0 { throw ValidationError("--paths is at least 0") }
+    }
+
     func run() throws {
+        let config = try TrainingConfig(file: config)
+        if check { try lookOver(config) } else { try train(config) }
+    }
+
+    private func lookOver(_ config: TrainingConfig) throws {
+        var shown: (title: String, count: CountDisplay)?
+        let found = DataCheck(config, examples: paths) { title, done, total in
+            if shown?.title != title {
+                shown?.count.end()
+                shown = (title, CountDisplay(total: total, "clips of \(title)"))
+            }
+            shown?.count.show(done)
+        }
+        shown?.count.end()
+        print(found.text)
+        if !found.isUsable { throw ExitCode(ProgramExit.Code.badInput.rawValue) }
+    }
+
+    private func train(_ config: TrainingConfig) throws {
         let stop = StopSignals()
-        let run = try TrainingRun(TrainingConfig(file: config), resume: resume)
+        let run = try TrainingRun(config, resume: resume)
         for problem in run.damaged { warn("passed over \(problem)") }
         let display = TrainingDisplay(steps: run.steps, done: run.step)
         var hooks = TrainingRun.Hooks()
