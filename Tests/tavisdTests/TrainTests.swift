@@ -33,8 +33,16 @@ struct TrainTests {
         #expect(try inode(frozen[0]) == inode(frozen[1]), "the frozen weights were written again")
         let logged = try steps(of: "killed/log.jsonl")
         #expect(logged == Array(1...Self.steps))
-        #expect(exists("killed/report.html"))
+        #expect(
+            try String(decoding: data("killed/report.html"), as: UTF8.self).contains("alt=\"prediction\""))
+        // The one evaluation of the run makes its checkpoint the best, though it is not among the newest.
+        for run in ["alone", "killed"] {
+            _ = try ModelBundle.load(directory: URL(fileURLWithPath: work.path("\(run)/best")))
+            #expect(try JSONDecoder().decode(Step.self, from: data("\(run)/best/state.json")).step == 20)
+        }
     }
+
+    private struct Step: Decodable { var step: Int }
 
     @Test("Ctrl-C saves the state and says how to go on")
     func interrupted() throws {

@@ -72,6 +72,26 @@ package struct RunCheckpoint {
         try AtomicFile.write(encoder.encode(state), path: folder.appending(path: stateName).path)
     }
 
+    /// Keeps this checkpoint under another name, too, without a second copy where the file system knows links.
+    ///
+    /// What had the name before goes away; a crash in between leaves the name missing, never a part under it.
+    package func link(as name: String) throws {
+        let files = FileManager.default
+        let (final, partial) = (
+            folder.deletingLastPathComponent().appending(path: name),
+            folder.deletingLastPathComponent().appending(path: ".partial-\(name)")
+        )
+        try? files.removeItem(at: partial)
+        try files.createDirectory(at: partial, withIntermediateDirectories: true)
+        for file in try files.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
+            let copy = partial.appending(path: file.lastPathComponent)
+            if Glibc.link(file.path, copy.path) != 0 { try files.copyItem(at: file, to: copy) }
+        }
+        try? files.removeItem(at: final)
+        try files.moveItem(at: partial, to: final)
+        try AtomicFile.syncFolder(of: final.path)
+    }
+
     // MARK: Reading
 
     /// Checkpoints of a run, oldest first.

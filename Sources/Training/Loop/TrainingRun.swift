@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run of `tavisd train`: config in, run folder out. The folder holds the log, the TensorBoard events, checkpoints
-// (each a usable bundle) and a report; a run that was interrupted anywhere goes on from its newest whole checkpoint.
+// (each a usable bundle; `best` is the one that scored best) and a report; a run that was interrupted anywhere goes on from its newest whole checkpoint.
 package import Foundation
 import Models
 import TensorEngine
@@ -33,11 +33,17 @@ package final class TrainingRun {
     private var trainer: Trainer
     private let info: BundleInfo
     private let mix: ClipMix
-    private let heldOut: [(name: String, source: any ClipSource)]
+    private let heldOut: HeldOut
     private let log: TrainingLog
     private let events: EventFileWriter
     private let logMel = LogMel()
+    /// Of the newest evaluation.
+    private var panels: [ReportPanel] = []
+    /// Best M_J so far, on the first of the held-out sets.
+    private var best: Double?
+    private var saved: RunCheckpoint?
     private static let logName = "log.jsonl"
+    private static let bestName = "best"
     private static let reportName = "report.html"
 
     /// - Parameter resume: goes on where the run folder's newest checkpoint is; else the folder must be new or empty.
@@ -48,8 +54,9 @@ package final class TrainingRun {
         let found = resume ? RunCheckpoint.newest(in: folder) : (nil, [])
         damaged = found.1
         let sources = DataSources(config)
-        (mix, heldOut) = (try sources.mix(), try sources.heldOut())
-        try DataSources.requireSameClasses(mix.parts.map(\.source) + heldOut.map(\.source))
+        let (mix, judged) = (try sources.mix(), try sources.heldOut())
+        try DataSources.requireSameClasses(mix.parts.map(\.source) + judged.map(\.source))
+        (self.mix, heldOut) = (mix, HeldOut(config, judged))
         var start = try StartWeights(config, classes: mix.parts[0].source.classes)
         if let checkpoint = found.0 { start.weights = try checkpoint.weights() }
         info = start.info
@@ -57,6 +64,7 @@ package final class TrainingRun {
         steps = settings.steps
         trainer = try Self.trainer(config, settings, start, found.0)
         log = try TrainingLog(path: folder.appending(path: Self.logName).path, resumingAfter: trainer.step)
+        best = Self.best(try TrainingLog.read(path: folder.appending(path: Self.logName).path))
         events = try EventFileWriter(folder: folder.path, step: trainer.step)
         try log.append(.start(.init(step: trainer.step, time: Date().timeIntervalSince1970, config: config)))
     }
@@ -108,7 +116,8 @@ package final class TrainingRun {
             if isDue(config.checkpoint.every) { try save(hooks) }
         }
         try save(hooks)
-        try TrainingReport(TrainingLog.read(path: folder.appending(path: Self.logName).path))
+        let entries = try TrainingLog.read(path: folder.appending(path: Self.logName).path)
+        try TrainingReport(entries, panels: panels)
             .write(to: folder.appending(path: Self.reportName).path)
         return .finished
     }
@@ -150,37 +159,51 @@ package final class TrainingRun {
         return error
     }
 
-    private func save(_ hooks: Hooks) throws {
+    @discardableResult
+    private func save(_ hooks: Hooks) throws -> RunCheckpoint {
+        if let saved, saved.step == trainer.step { return saved }
         let bank = withoutGradients { trainer.texts(trainer.model).bank.embeddings.detached() }
-        hooks.saved(
-            try RunCheckpoint.write(
-                trainer, info: info, extra: [ModelBundle.labelBankKey: bank], in: folder,
-                keep: config.checkpoint.keep))
+        let checkpoint = try RunCheckpoint.write(
+            trainer, info: info, extra: [ModelBundle.labelBankKey: bank], in: folder,
+            keep: config.checkpoint.keep)
+        saved = checkpoint
+        hooks.saved(checkpoint)
+        return checkpoint
     }
 
     private func evaluate(_ hooks: Hooks) throws {
         let model = try Weights.load(TensorTable(trainer.store.weights), ignoring: TAViS.isUnused) {
             try TAViS($0, info.architecture)
         }
-        let texts = trainer.texts(model)
-        for (name, source) in heldOut {
-            var settings = Evaluation.Settings()
-            settings.clips = config.evaluation?.clips
-            let predictor = ModelPredictor(
-                model, bank: texts.bank, side: config.side, usesMemory: config.usesMemory, logMel: logMel)
-            var evaluation = Evaluation(predictor, source, settings)
-            try evaluation.run()
-            let scores = evaluation.scores
-            try log.append(
-                .evaluation(
-                    .init(
-                        step: trainer.step, time: Date().timeIntervalSince1970, data: name,
-                        metrics: scores.metrics)))
-            let scalars = scores.metrics.sorted { $0.key < $1.key }.map {
-                ("\(name)/\($0.key)", Float($0.value))
-            }
-            try events.add(scalars, step: trainer.step)
-            hooks.evaluated(trainer.step, name, scores)
+        let judged = try heldOut.judge(model, bank: trainer.texts(model).bank)
+        panels = judged.flatMap(\.panels)
+        for one in judged { try record(one, hooks) }
+        guard let score = judged.first?.scores.overlap, best.map({ score > $0 }) ?? true else { return }
+        best = score
+        try save(hooks).link(as: Self.bestName)
+    }
+
+    private func record(_ judged: HeldOut.Judged, _ hooks: Hooks) throws {
+        let (name, metrics) = (judged.data, judged.scores.metrics)
+        try log.append(
+            .evaluation(
+                .init(
+                    step: trainer.step, time: Date().timeIntervalSince1970, data: name, metrics: metrics)))
+        try events.add(
+            metrics.sorted { $0.key < $1.key }.map { ("\(name)/\($0.key)", Float($0.value)) },
+            step: trainer.step)
+        for (index, panel) in judged.panels.enumerated() {
+            try events.add(panel.strip, name: "\(name)/\(index)", step: trainer.step)
         }
+        hooks.evaluated(trainer.step, name, judged.scores)
+    }
+
+    /// The best score that the log knows of, on the first of the held-out sets.
+    private static func best(_ entries: [LogEntry]) -> Double? {
+        let scores = entries.compactMap { entry -> (data: String, overlap: Double)? in
+            guard case .evaluation(let found) = entry, let overlap = found.metrics["M_J"] else { return nil }
+            return (found.data, overlap)
+        }
+        return scores.filter { $0.data == scores.first?.data }.map(\.overlap).max()
     }
 }

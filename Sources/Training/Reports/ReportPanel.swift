@@ -49,14 +49,25 @@ package struct ReportPanel: Sendable {
         return (Int(color.red) * 255 / most, Int(color.green) * 255 / most, Int(color.blue) * 255 / most)
     }
 
+    private var views: [(name: String, image: RGBImage)] {
+        [
+            ("frame", frame), ("prediction", Self.marked(frame, classes: prediction)),
+            ("truth", Self.marked(frame, classes: truth)),
+        ]
+    }
+
+    /// Frame, prediction and truth in one picture, side by side.
+    var strip: RGBImage {
+        let images = views.map(\.image), row = 3 * frame.width
+        let pixels = (0..<frame.height).flatMap { y in
+            images.flatMap { $0.pixels[y * row..<(y + 1) * row] }
+        }
+        return RGBImage(width: images.count * frame.width, height: frame.height, pixels: pixels)
+    }
+
     /// Pictures beside each other, held in the page itself.
     func html() throws -> String {
-        let heard = spectrogram.map { [("sound", $0)] } ?? []
-        let pictures =
-            heard + [
-                ("frame", frame), ("prediction", Self.marked(frame, classes: prediction)),
-                ("truth", Self.marked(frame, classes: truth)),
-            ]
+        let pictures = (spectrogram.map { [("sound", $0)] } ?? []) + views
         let figures = try pictures.map { name, image in
             """
             <figure><img alt="\(name)" width="\(image.width)" height="\(image.height)" src="\(try Self.dataURI(image))">\

@@ -92,6 +92,9 @@ struct TrainingReportTests {
         // 45 % of the frame's 100 and 55 % of pure red.
         #expect(Array(pixels[1].prefix(3)) == [185, 45, 45])
         #expect(page.contains("clip &lt;1&gt;"))
+        #expect(panel.strip.width == 9 && panel.strip.height == 3)
+        let rows = (0..<3).map { row in (0..<3).flatMap { pixels[$0][9 * row..<9 * row + 9] } }
+        #expect(panel.strip.pixels == rows.flatMap(\.self))
     }
 
     @Test("classes are outlined")
