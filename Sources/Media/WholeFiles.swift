@@ -16,19 +16,27 @@ package struct RGBImage: Sendable, Equatable {
 package enum ImageFile {
     private static let timeout = MediaTime.seconds(30)
 
+    private static let pngStart: [UInt8] = [0x89, 0x50, 0x4E, 0x47]
+    private static let jpegStart: [UInt8] = [0xFF, 0xD8, 0xFF]
+
     /// Decodes a JPEG, PNG or any other picture that GStreamer knows; of a video, the first frame.
     package static func read(_ path: String) throws(MediaError) -> RGBImage {
         let source = try MediaSource(path)
-        if let file = source.path, try readFile(file, limit: 1 << 30).starts(with: [0x89, 0x50, 0x4E, 0x47]) {
+        guard let file = source.path else { return try decode(source) }
+        let bytes = try readFile(file, limit: 1 << 30)
+        if bytes.starts(with: pngStart) {
             let image = try PNGReader.read(file)
             return RGBImage(width: image.width, height: image.height, pixels: image.rgb)
         }
-        return try decode(source)
+        return try decode(source, isPicture: bytes.starts(with: jpegStart))
     }
 
     /// Decodes through GStreamer, whatever it is.
-    static func decode(_ source: MediaSource) throws(MediaError) -> RGBImage {
-        guard try MediaInfo(probing: source, timeout: timeout).hasVideo else {
+    ///
+    /// - Parameter isPicture: known to be one. Else that is found out first, which waits 0.1 s for the length that a
+    ///   picture does not have.
+    static func decode(_ source: MediaSource, isPicture: Bool = false) throws(MediaError) -> RGBImage {
+        if !isPicture, try !MediaInfo(probing: source, timeout: timeout).hasVideo {
             throw MediaError(.badImage, source.name, "holds no picture")
         }
         let track = try DecodeTrack(.fileInVideo, sink: "video_in", source, .all, timeout, CancelFlag())

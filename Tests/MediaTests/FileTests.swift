@@ -104,4 +104,19 @@ import Testing
         #expect(image.width == 37 && image.height == 21 && image.pixels.count == 37 * 21 * 3)
         #expect(image.pixels[0] > 230 && image.pixels[1] < 30 && image.pixels[2] < 30)
     }
+
+    @Test("what only begins like a JPEG is an error, and not a long wait")
+    func brokenJPEG() throws {
+        let scratch = try Scratch()
+        let path = try scratch.make(
+            "a.jpg",
+            "videotestsrc num-buffers=1 ! video/x-raw, width=64, height=64 ! jpegenc ! filesink name=out")
+        let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+        for broken in [whole.prefix(3), whole.prefix(40), whole.prefix(20) + Data(repeating: 7, count: 999)] {
+            try broken.write(to: URL(fileURLWithPath: path))
+            let start = ContinuousClock.now
+            #expect(throws: MediaError.self, "\(broken.count) bytes") { try ImageFile.read(path) }
+            #expect(ContinuousClock.now - start < .seconds(10))
+        }
+    }
 }
