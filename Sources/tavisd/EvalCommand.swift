@@ -35,6 +35,12 @@ struct EvalCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Of an avss folder only clips of AVSBench-OV's seen or unseen classes.", valueName: "seen|unseen")
+    )
+    var vocabulary: OpenVocabulary.Part?
+
+    @Option(
+        help: ArgumentHelp(
             "Synthetic clips of this level in place of a folder.", valueName: "easy|medium|hard|mixed"))
     var synthetic: Level?
 
@@ -78,6 +84,9 @@ struct EvalCommand: ParsableCommand {
     func validate() throws {
         guard (folder == nil) != (synthetic == nil) else {
             throw ValidationError("name a dataset's folder, or the level of --synthetic clips")
+        }
+        if vocabulary != nil, folder == nil || layout != .avss {
+            throw ValidationError("--vocabulary is for folders laid out as avss")
         }
         if let clips, clips < 1 { throw ValidationError("--clips is at least 1") }
         if let frames, !(1...125 ~= frames) { throw ValidationError("--frames is 1 to 125") }
@@ -138,6 +147,7 @@ struct EvalCommand: ParsableCommand {
         var dataset = DatasetFolder(folder, layout, split)
         // Recordings may be long: they are judged in pieces, and hear what a stream hears.
         if layout == .recordings { dataset.windows = .causal }
+        dataset.vocabulary = vocabulary
         dataset.frames = layout == .recordings ? frames ?? Self.streamFrames : frames
         return try FolderDataset(dataset)
     }
@@ -162,7 +172,10 @@ struct EvalCommand: ParsableCommand {
     // MARK: Names
 
     private var dataName: String {
-        if let folder { return "\(folder) (\(layout.rawValue), \(split.rawValue))" }
+        if let folder {
+            let parts = [layout.rawValue, split.rawValue] + (vocabulary.map { [$0.rawValue] } ?? [])
+            return "\(folder) (\(parts.joined(separator: ", ")))"
+        }
         return "synthetic \(synthetic?.rawValue ?? ""), seed \(seed), sounds \(sounds.rawValue)"
     }
 
@@ -176,6 +189,7 @@ struct EvalCommand: ParsableCommand {
 extension SoundChange: ExpressibleByArgument {}
 extension DatasetFolder.Layout: ExpressibleByArgument {}
 extension DatasetFolder.Split: ExpressibleByArgument {}
+extension OpenVocabulary.Part: ExpressibleByArgument {}
 
 /// A result as a table for a terminal.
 private struct EvaluationTable {
@@ -194,6 +208,8 @@ private struct EvaluationTable {
         ("semantic_M_J", "semantic M_J, all classes, %"), ("semantic_F", "semantic F, all classes"),
         ("semantic_M_J_occurring", "semantic M_J, classes that occur, %"),
         ("semantic_F_occurring", "semantic F, classes that occur"),
+        ("seen_mIoU", "mIoU of AVSBench-OV's seen classes, all frames together, %"),
+        ("unseen_mIoU", "mIoU of its unseen classes, %"),
         ("follows", "masks on the object that sounds now, not the other, %"),
         ("on_sounding", "masks on the object that sounds now, of all, %"),
         ("unmarked_clips", "clips with neither marked, %"),

@@ -62,6 +62,7 @@ struct EvalTests {
         for (arguments, code, words) in [
             (["eval"], 64, "name a dataset's folder"), (["eval", "x", "--synthetic", "easy"], 64, "name"),
             (["eval", "--synthetic", "easy", "--clips", "0"], 64, "--clips"),
+            (["eval", "--synthetic", "easy", "--vocabulary", "seen"], 64, "--vocabulary"),
             (["eval", "absent", "--model", model], 65, "absent"),
             (["eval", "--synthetic", "easy", "--model", "none"], 65, "none"),
         ] as [([String], Int32, String)] {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import Models
 
 /// How well pixels got their classes: AVSBench's semantic measures, from label maps.
 ///
 /// Each class is judged on the frames on which it is marked or true; its score is the mean over those.
-/// Source: AVSBench, `avss_utils.py`; β² = 0.3.
+/// Sources: AVSBench, `avss_utils.py`, with β² = 0.3; for seen and unseen classes the evaluation of OV-AVSS.
 package struct SemanticScores: Sendable {
     package struct Class: Sendable, Codable, Equatable {
         package var name: String
@@ -17,12 +18,16 @@ package struct SemanticScores: Sendable {
 
     private let names: [String]
     private var overlaps, fMeasures: [Mean]
+    /// Pixels of all frames together: right ones, and those marked or true.
+    private var hits, unions: [Int]
 
     /// - Parameter classes: names by class index; the first is the background.
     package init(classes: [String]) {
         names = classes
         overlaps = Array(repeating: Mean(), count: classes.count)
         fMeasures = overlaps
+        hits = Array(repeating: 0, count: classes.count)
+        unions = hits
     }
 
     package mutating func add(_ prediction: [PredictedFrame], _ clip: AnnotatedClip) {
@@ -40,6 +45,8 @@ package struct SemanticScores: Sendable {
             if label == right { both[Int(label)] += 1 }
         }
         for index in names.indices where marked[index] + real[index] > 0 {
+            self.hits[index] += both[index]
+            unions[index] += marked[index] + real[index] - both[index]
             let hits = Double(both[index])
             overlaps[index].add(hits / Double(marked[index] + real[index] - both[index]))
             let (precision, recall) = (hits / Double(marked[index]), hits / Double(real[index]))
@@ -57,15 +64,27 @@ package struct SemanticScores: Sendable {
         }
     }
 
-    /// Means over all classes, as AVSBench takes them, and over those that occur.
+    /// Means over all classes, as AVSBench takes them, and over those that occur. For AVSBench's classes also the
+    /// means over those of AVSBench-OV's parts that occur, of IoU over the pixels of all frames together.
     package var metrics: [String: Double] {
         let seen = classes.filter { $0.frames > 0 }
-        return [
+        var metrics = [
             "semantic_M_J": Self.mean(classes.map(\.overlap)),
             "semantic_F": Self.mean(classes.map(\.fMeasure)),
             "semantic_M_J_occurring": Self.mean(seen.map(\.overlap)),
             "semantic_F_occurring": Self.mean(seen.map(\.fMeasure)),
         ]
+        guard names == avsBenchClasses else { return metrics }
+        metrics["seen_mIoU"] = pooledOverlap(OpenVocabulary.seen)
+        metrics["unseen_mIoU"] = pooledOverlap(OpenVocabulary.unseen)
+        return metrics
+    }
+
+    /// In percent; nil where none of the classes occurs.
+    private func pooledOverlap(_ ids: Set<Int>) -> Double? {
+        let occurring = ids.sorted().filter { unions[$0] > 0 }
+        guard !occurring.isEmpty else { return nil }
+        return 100 * Self.mean(occurring.map { Double(hits[$0]) / Double(unions[$0]) })
     }
 
     private static func mean(_ values: [Double]) -> Double {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Media
+import Models
 import Testing
 
 @testable import Training
@@ -105,5 +106,21 @@ struct ClipScoresTests {
         #expect(abs(classes[0].overlap - background) < 1e-9)
         #expect(abs((scores.metrics["semantic_M_J"] ?? 0) - (background + 150) / 4) < 1e-9)
         #expect(abs((scores.metrics["semantic_M_J_occurring"] ?? 0) - (background + 150) / 3) < 1e-9)
+    }
+
+    @Test("seen and unseen classes are judged over the pixels of all frames together")
+    func openVocabulary() {
+        var scores = SemanticScores(classes: avsBenchClasses)
+        scores.add(prediction(), clip)
+        // Of the two classes, 1 is unseen and 2 is seen; all is right.
+        #expect(scores.metrics["seen_mIoU"] == 100 && scores.metrics["unseen_mIoU"] == 100)
+        let before = (clip.frames.flatMap { $0.truth ?? [] }).count { $0 == 1 }
+        var found = prediction()
+        for i in found.indices { found[i].labels = found[i].labels.map { $0 == 1 ? 3 : $0 } }
+        scores.add(found, clip)
+        // Class 1: half of its pixels right. Class 3, also unseen, is marked but never true.
+        #expect(before > 0 && scores.metrics["unseen_mIoU"] == 25)
+        #expect(scores.metrics["seen_mIoU"] == 100)
+        #expect(SemanticScores(classes: ["background", "a"]).metrics["unseen_mIoU"] == nil)
     }
 }
