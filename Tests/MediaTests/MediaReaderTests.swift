@@ -142,9 +142,9 @@ import Testing
 }
 
 @Suite struct BadInputTests {
-    private func code(_ input: String) -> MediaError.Code? {
+    private func code(_ input: String, _ options: MediaReader.Options = .init()) -> MediaError.Code? {
         do {
-            let reader = try MediaReader(input)
+            let reader = try MediaReader(input, options: options)
             _ = try reader.allFrames()
             return nil
         } catch {
@@ -205,8 +205,9 @@ import Testing
             ! identity drop-probability=1 ! \(muxer) ! filesink name=out
             """)
         let start = ContinuousClock.now
-        #expect(code(clip) != nil)
-        #expect(ContinuousClock.now - start < .seconds(20))
+        // GStreamer's discoverer may wait for a first frame until its time is over.
+        #expect(code(clip, .init(stallTimeout: .seconds(3))) != nil)
+        #expect(ContinuousClock.now - start < .seconds(25))
     }
 
     @Test("an address that never answers is given up")

@@ -30,6 +30,10 @@ struct ExportTests {
         #expect(after.info.name == "mine" && after.info.scores == ["M_J 1"])
         #expect(after.info.provenance == before.info.provenance + ["made here"])
         #expect(after.info.licences == ["free"] && after.info.architecture == before.info.architecture)
+        func teachers(_ path: String) throws -> Int {
+            try Checkpoint.open(work.path(path)).tensors.count { $0.key.hasPrefix("teacher.") }
+        }
+        #expect(try teachers(checkpoint) == 4 && teachers("small") == 0)
         let (size, half) = (try size(checkpoint), try size("small"))
         #expect(Double(half) < 0.55 * Double(size))
         let a = try #require(before.labelBank).embeddings, b = try #require(after.labelBank).embeddings

@@ -62,6 +62,7 @@ struct SmallTraining {
             steps: \(steps)
             losses:
               match_points: 128
+              visible_classes: 1
             checkpoint:
               every: 5
               keep: 2

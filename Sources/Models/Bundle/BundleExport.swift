@@ -40,6 +40,7 @@ package struct BundleExport {
             modelJSON: Array(try info.encoded()), metadata: ["format": "pt"],
             extraFiles: hasMerges ? [(ModelBundle.mergesName, merges)] : [], force: options.force,
             type: options.halves ? .float16 : .float32)
-        return try writer.write([BundleSource(checkpoint)], to: output).byteCount
+        let source = BundleSource(checkpoint) { $0.hasPrefix(TAViS.teacherPrefix) ? nil : $0 }
+        return try writer.write([source], to: output).byteCount
     }
 }

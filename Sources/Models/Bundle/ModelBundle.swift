@@ -23,7 +23,10 @@ public struct ModelBundle: Sendable {
     /// - Throws: `BundleError` naming the file and what was expected of it.
     public static func load(directory: URL) throws -> ModelBundle {
         try ModelBundle(
-            info: readInfo(directory), tensors: Checkpoint.open(directory.path).tensors,
+            info: readInfo(directory),
+            tensors: Checkpoint.open(directory.path).tensors.filter {
+                !$0.key.hasPrefix(TAViS.teacherPrefix)
+            },
             path: directory.appending(path: weightsName).path, directory: directory)
     }
 

@@ -39,6 +39,9 @@ public struct TAViS: Sendable {
         adapterInput = try Linear(weights["mlp_audio"], audioDim, config.adapterDim)
     }
 
+    /// Weights that only training uses, in the checkpoints of its runs.
+    package static let teacherPrefix = "teacher."
+
     /// Keys of a published checkpoint that have no effect, so that nothing is built from them.
     public static func isUnused(_ key: String) -> Bool {
         let dead = [
@@ -49,7 +52,7 @@ public struct TAViS: Sendable {
             "transformer_cross_attention_layers_W.0.", "transformer_cross_attention_layers_W.1.",
             "transformer_cross_attention_layers_W.2.",
         ]
-        if dead.contains(where: key.hasPrefix) { return true }
+        if dead.contains(where: key.hasPrefix) || key.hasPrefix(teacherPrefix) { return true }
         if key.hasPrefix("imagebind.") { return ImageBind.isOtherModality(String(key.dropFirst(10))) }
         // One more adapter branch exists than the trunk has blocks.
         return key.hasPrefix("image_encoder.prompt_generator.")

@@ -228,6 +228,7 @@ extension LossSettings {
             ("pseudo_text", \.pseudoText), ("object_entropy", \.objectEntropy),
             ("object_overlap", \.objectOverlap), ("scene_entropy", \.sceneEntropy),
             ("scene_overlap", \.sceneOverlap), ("scene_classes", \.sceneClasses),
+            ("visible_classes", \.visibleClasses),
         ]
         for (key, path) in weights {
             self[keyPath: path] = section.value(key, .number(0...1000), default: self[keyPath: path])

@@ -12,12 +12,17 @@ package struct AnnotatedFrame: Sendable {
     package var sound: [Float]
     /// Classes that the window holds, seen or not; nil where the dataset does not say.
     package var heard: Set<UInt8>?
+    /// Class of what is seen at each pixel, sounding or not; nil where the dataset does not say.
+    package var visible: [UInt8]?
 
-    package init(image: RGBImage, truth: [UInt8]?, sound: [Float], heard: Set<UInt8>? = nil) {
+    package init(
+        image: RGBImage, truth: [UInt8]?, sound: [Float], heard: Set<UInt8>? = nil,
+        visible: [UInt8]? = nil
+    ) {
         self.image = image
         self.truth = truth
         self.sound = sound
-        self.heard = heard
+        (self.heard, self.visible) = (heard, visible)
     }
 }
 

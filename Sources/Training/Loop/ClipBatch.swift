@@ -17,14 +17,16 @@ package struct ClipBatch: Sendable {
     package var heard: [Set<UInt8>]?
     /// For each frame whether its truth tells classes; nil for all.
     package var namesClasses: [Bool]?
+    /// Class ids of what is seen, sounding or not, S · S of each frame; nil where the data does not tell.
+    package var visible: [[UInt8]]?
 
     package init(
         clips: Int, framesPerClip: Int, plain: Tensor, mel: Tensor, truth: [[UInt8]?],
-        heard: [Set<UInt8>]? = nil, namesClasses: [Bool]? = nil
+        heard: [Set<UInt8>]? = nil, namesClasses: [Bool]? = nil, visible: [[UInt8]]? = nil
     ) {
         (self.clips, self.framesPerClip) = (clips, framesPerClip)
         (self.plain, self.mel, self.truth, self.heard) = (plain, mel, truth, heard)
-        self.namesClasses = namesClasses
+        (self.namesClasses, self.visible) = (namesClasses, visible)
     }
 }
 
@@ -40,6 +42,7 @@ extension ClipBatch {
         let order = (0..<count).flatMap { t in clips.indices.map { (t, $0) } }
         let frames = order.map { t, b in t < clips[b].frames.count ? clips[b].frames[t] : nil }
         let heard = frames.compactMap { $0 == nil ? [] : $0?.heard }
+        let visible = frames.compactMap { $0?.visibleClasses(side: side) }
         let black = Tensor([1, side, side, 3], filled: 0),
             silence = Tensor([1, LogMel.bins, LogMel.frames], filled: 0)
         self.init(
@@ -51,7 +54,8 @@ extension ClipBatch {
             mel: concat(
                 frames.map { $0.map { logMel($0.sound).reshaped(1, LogMel.bins, LogMel.frames) } ?? silence }),
             truth: order.map { truths[$1][$0] }, heard: heard.count == frames.count ? heard : nil,
-            namesClasses: order.map { clips[$1].namesClasses })
+            namesClasses: order.map { clips[$1].namesClasses },
+            visible: visible.count == frames.count ? visible : nil)
     }
 }
 
@@ -60,6 +64,14 @@ package struct TrainingDataError: Error, CustomStringConvertible, Sendable {
     package var clip: String
     package var detail: String
     package var description: String { "\(clip): \(detail)" }
+}
+
+extension AnnotatedFrame {
+    fileprivate func visibleClasses(side: Int) -> [UInt8]? {
+        visible.map {
+            nearestLabels($0, width: image.width, height: image.height, toWidth: side, toHeight: side)
+        }
+    }
 }
 
 extension AnnotatedClip {
@@ -117,7 +129,8 @@ extension TAViS {
             : segment(features, prompts: prompts, dense: dense).logits
         let quarter = logits.shape[1]
         let full = resizeBilinear(logits.reshaped(-1, quarter, quarter, 1), height: side, width: side)
-        return FramePredictions(logits: full.reshaped(-1, config.slots, side, side), prompts: prompts)
+        return FramePredictions(
+            logits: full.reshaped(-1, config.slots, side, side), prompts: prompts, features: features)
     }
 
     /// Frame after frame, all clips in step. `[F · slots, S/4, S/4]`

@@ -21,7 +21,9 @@ struct StartWeights {
             info = try ModelBundle.readInfo(directory)
             (info.name, info.classes, info.scores) = (config.name, classes, [])
             info.provenance.append("trained further: \(config.name), seed \(config.seed)")
-            weights = try ModelBundle.weights(directory: directory)
+            weights = TeacherWeights(
+                known: try ModelBundle.weights(directory: directory),
+                otherwise: InitialWeights(seed: config.seed))
             tokenizer = try Self.tokenizer(info, directory: directory)
         case .checkpoints(let files, let architecture):
             info = Self.info(config, try Self.dimensions(architecture), classes)
@@ -77,6 +79,22 @@ struct StartWeights {
         throw BundleError(
             path: directory?.path ?? info.name,
             detail: "class names need the merges file \(ModelBundle.mergesName) beside the weights")
+    }
+}
+
+/// The weights of a bundle; those of teachers, which it may lack, come from elsewhere.
+private struct TeacherWeights: WeightSource {
+    let known, otherwise: any WeightSource
+
+    var keys: Set<String>? { known.keys }
+
+    func shape(of key: String, expected: [Int]) -> [Int]? {
+        known.shape(of: key, expected: expected) ?? (key.hasPrefix(TAViS.teacherPrefix) ? expected : nil)
+    }
+
+    func tensor(_ key: String, shape: [Int]) throws -> Tensor {
+        let isKnown = known.shape(of: key, expected: shape) != nil
+        return try (isKnown ? known : otherwise).tensor(key, shape: shape)
     }
 }
 

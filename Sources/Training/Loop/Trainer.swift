@@ -43,16 +43,20 @@ package struct Trainer {
     /// Steps done.
     package private(set) var step: Int
     package let texts: TrainingTexts
+    private let visibleClasses: VisibleClassesHead?
 
     /// - Parameters:
     ///   - model: built from `store`.
     ///   - texts: of the classes.
+    ///   - visibleClasses: where the losses ask for it, from `store`, too.
     ///   - step: steps done before, with the optimizer's moments of then.
     package init(
-        _ settings: Settings, store: ParameterStore, model: TAViS, texts: TrainingTexts, step: Int = 0,
+        _ settings: Settings, store: ParameterStore, model: TAViS, texts: TrainingTexts,
+        visibleClasses: VisibleClassesHead? = nil, step: Int = 0,
         moments: [String: AdamW.Moments] = [:]
     ) {
         (self.settings, self.store, self.model, self.texts, self.step) = (settings, store, model, texts, step)
+        self.visibleClasses = visibleClasses
         optimizer = AdamW(settings.optimizer.adamW)
         optimizer.restore(moments)
     }
@@ -92,10 +96,17 @@ package struct Trainer {
     package func loss(_ batch: ClipBatch, part: Int = 0) -> LossResult {
         func run() -> LossResult {
             var random = SplitMix(seed: settings.seed, UInt64(step), UInt64(part))
-            return TAViSLoss(settings.losses)(
-                model.predict(batch, usesMemory: settings.usesMemory), truth: batch.truth, plain: batch.plain,
+            let found = model.predict(batch, usesMemory: settings.usesMemory)
+            var result = TAViSLoss(settings.losses)(
+                found, truth: batch.truth, plain: batch.plain,
                 heard: batch.heard, namesClasses: batch.namesClasses, model: model, texts: texts(model),
                 points: MatchPoints(count: settings.losses.matchPoints, seed: random.next()))
+            if let visibleClasses, let features = found.features, let visible = batch.visible {
+                let seen = visibleClasses.loss(features, visible: visible)
+                result.total = result.total + seen * settings.losses.visibleClasses
+                result.terms.append(("seen", seen.scalar))
+            }
+            return result
         }
         return settings.checkpointsActivations ? withCheckpoints(run) : run()
     }

@@ -84,15 +84,21 @@ package final class TrainingRun {
     ) throws -> Trainer {
         let freezing = config.freezing
         let store = ParameterStore(start.weights) { freezing.isFrozen($0) }
-        let model = try Weights.load(store, ignoring: TAViS.isUnused) {
-            try TAViS($0, start.info.architecture)
+        let (model, head) = try Weights.load(store, ignoring: TAViS.isUnused) { weights in
+            let head =
+                config.losses.visibleClasses > 0
+                ? try VisibleClassesHead(
+                    weights[VisibleClassesHead.prefix], start.info.architecture,
+                    classes: start.info.classes.count) : nil
+            return (try TAViS(weights, start.info.architecture), head)
         }
         let textKey = "imagebind.modality_trunks.text.blocks.0.norm_1.weight"
         let texts = TrainingTexts(
             names: start.info.classes, tokenizer: start.tokenizer, model: model,
             isFrozen: freezing.isFrozen(textKey))
         return Trainer(
-            settings, store: store, model: model, texts: texts, step: checkpoint?.step ?? 0,
+            settings, store: store, model: model, texts: texts, visibleClasses: head,
+            step: checkpoint?.step ?? 0,
             moments: try checkpoint?.moments() ?? [:])
     }
 

@@ -18,6 +18,8 @@ package struct LossSettings: Codable, Sendable, Equatable {
     package var sceneOverlap: Float = 1
     /// Classes that the undivided sound holds, as a set: no loss of the reference; for training from scratch.
     package var sceneClasses: Float = 0
+    /// Classes seen at each place of the picture, sounding or not: as above (`VisibleClassesHead`).
+    package var visibleClasses: Float = 0
     /// Class weight of the background in L_a2t and L_i2t.
     package var backgroundWeight: Float = 0.1
     /// Points at which masks are compared for matching.

@@ -8,9 +8,11 @@ package struct FramePredictions {
     /// Masks at the input's size, `[F, slots, S, S]`; the last slot is the scene.
     package var logits: Tensor
     package var prompts: TAViS.AudioPrompts
+    /// Of the pictures, before any prompt; only `VisibleClassesHead` looks at them.
+    package var features: ImageFeatures?
 
-    package init(logits: Tensor, prompts: TAViS.AudioPrompts) {
-        (self.logits, self.prompts) = (logits, prompts)
+    package init(logits: Tensor, prompts: TAViS.AudioPrompts, features: ImageFeatures? = nil) {
+        (self.logits, self.prompts, self.features) = (logits, prompts, features)
     }
 }
 

@@ -159,7 +159,7 @@ package struct SyntheticClips: ClipSource {
             let end = min(samples.count, Int(span.upperBound * Double(SyntheticSound.sampleRate)))
             return AnnotatedFrame(
                 image: shot.image, truth: sounding.masking(shot.visible),
-                sound: Array(samples[min(first, end)..<end]), heard: sounding.ids)
+                sound: Array(samples[min(first, end)..<end]), heard: sounding.ids, visible: shot.visible)
         }
         return AnnotatedClip(name: name, frames: frames)
     }

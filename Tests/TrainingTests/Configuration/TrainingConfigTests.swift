@@ -109,7 +109,7 @@ struct TrainingConfigTests {
         let read = try config(
             shortest + """
                 losses: {audio_text: 1.5, image_text: 2.5, audio_image: 3.5, pseudo_text: 4.5, object_entropy: 5.5,
-                  object_overlap: 6.5, scene_entropy: 7.5, scene_overlap: 8.5, scene_classes: 9.5,
+                  object_overlap: 6.5, scene_entropy: 7.5, scene_overlap: 8.5, scene_classes: 9.5, visible_classes: 13.5,
                   background_weight: 10.5, match_points: 11, smallest_area: 12}
                 """
         ).losses
@@ -118,6 +118,7 @@ struct TrainingConfigTests {
         )
         #expect(read.objectEntropy == 5.5 && read.objectOverlap == 6.5 && read.sceneEntropy == 7.5)
         #expect(read.sceneOverlap == 8.5 && read.sceneClasses == 9.5 && read.backgroundWeight == 10.5)
+        #expect(read.visibleClasses == 13.5)
         #expect(read.matchPoints == 11 && read.smallestArea == 12)
     }
 

@@ -34,7 +34,7 @@ struct SquareClips: ClipSource {
         let sound = (0..<32_000).map { Float($0 % period < period / 2 ? 0.3 : -0.3) }
         return AnnotatedFrame(
             image: RGBImage(width: side, height: side, pixels: pixels), truth: truth, sound: sound,
-            heard: [label])
+            heard: [label], visible: truth)
     }
 }
 
@@ -79,7 +79,14 @@ struct SmallRun {
         let texts = TrainingTexts(
             names: SquareClips().classes, tokenizer: .bytes, model: model,
             isFrozen: isFrozen("imagebind.modality_trunks.text.blocks.0.norm_1.weight"))
-        trainer = Trainer(settings, store: store, model: model, texts: texts, step: step, moments: moments)
+        let head =
+            try settings.losses.visibleClasses > 0
+            ? Weights.load(store, ignoring: { _ in true }) {
+                try VisibleClassesHead($0[VisibleClassesHead.prefix], architecture, classes: 3)
+            } : nil
+        trainer = Trainer(
+            settings, store: store, model: model, texts: texts, visibleClasses: head, step: step,
+            moments: moments)
     }
 
     @discardableResult

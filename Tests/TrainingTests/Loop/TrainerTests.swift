@@ -25,6 +25,23 @@ struct TrainerTests {
         #expect(after.soundingClips == 4 && after.emptyFrames == 0)
     }
 
+    @Test("a teacher of what is seen is trained along, and the image encoder by it")
+    func teacher() throws {
+        var settings = SmallRun.settings
+        settings.losses.visibleClasses = 1
+        var run = try SmallRun(settings)
+        let key = VisibleClassesHead.prefix + ".embedding.weight"
+        let before = try #require(run.store.weights[key]).values
+        let seen = try (0..<20).map { _ in try run.step().terms.first { $0.name == "seen" }?.value ?? -1 }
+        #expect(seen[0] > 0.5 && seen[0] < 2.5, "about the logarithm of three classes")
+        #expect(seen.suffix(3).allSatisfy { $0 > 0 && $0 < 0.6 * seen[0] }, "\(seen)")
+        #expect(run.store.weights[key]?.values != before)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let checkpoint = try RunCheckpoint.write(run.trainer, info: info, in: folder, keep: 1)
+        #expect(try checkpoint.weights().shape(of: key, expected: []) != nil)
+        _ = try ModelBundle.load(directory: checkpoint.folder)
+    }
+
     private func scores(_ run: SmallRun) throws -> ClipScores {
         let model = try Weights.load(TensorTable(run.store.weights)) { try TAViS($0, SmallRun.config) }
         let predictor = ModelPredictor(model, bank: run.trainer.texts(model).bank, side: 64, usesMemory: true)
