@@ -233,6 +233,12 @@ struct EngineTests {
         }
     }
 
+    @Test("a pool may be dropped before its threads have begun")
+    func droppedPools() {
+        for _ in 0..<20 { ThreadPool(threads: 2).run(1) { _ in } }
+        Thread.sleep(forTimeInterval: 0.1)
+    }
+
     @Test("writing to a copy leaves the original and the other views alone")
     func values() {
         let a = Tensor([1, 2, 3, 4], shape: [2, 2])

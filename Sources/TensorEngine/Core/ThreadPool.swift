@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// Libraries below are told to use one thread: two runtimes spinning on the same cores cost more than they give.
 /// Nobody waits for a thread that has not begun: on a busy machine the caller does the work that others do not
-/// come for.
+/// come for. A pool lives as long as the process: its threads hold it.
 // `job` is guarded by `busy`, and read by a thread while it is counted in `workers`.
 public final class ThreadPool: @unchecked Sendable {
     /// As many threads as there are cores.
@@ -32,7 +32,7 @@ public final class ThreadPool: @unchecked Sendable {
     public init(threads: Int) {
         self.threads = max(1, threads)
         for index in 1..<max(2, self.threads) where index < self.threads {
-            let thread = Thread { [unowned self] in self.work() }
+            let thread = Thread { self.work() }
             thread.stackSize = 8 << 20
             thread.name = "tensor-\(index)"
             thread.start()
