@@ -6,10 +6,10 @@ BUILD := $(SWIFT) build -c release
 BIN = $(shell $(BUILD) --show-bin-path)
 
 # Debian 12 packages: to build, to run.
-PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libpng-dev zlib1g-dev pkg-config \
-	libdnnl2 libopenblas0-pthread \
+PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev libsystemd-dev \
+	libpng-dev zlib1g-dev pkg-config libdnnl2 libopenblas0-pthread \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
-	gstreamer1.0-libav gstreamer1.0-tools
+	gstreamer1.0-libav gstreamer1.0-alsa gstreamer1.0-pulseaudio gstreamer1.0-tools
 
 .PHONY: deps build demo test bench format lint clean
 

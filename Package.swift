@@ -11,20 +11,30 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1",
+            traits: ["FullFoundation"]),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     ],
     targets: [
         .systemLibrary(
             name: "CGStreamer",
-            pkgConfig: "gstreamer-app-1.0 gstreamer-video-1.0 gstreamer-audio-1.0 gstreamer-pbutils-1.0",
-            providers: [.apt(["libgstreamer1.0-dev", "libgstreamer-plugins-base1.0-dev"])]),
+            pkgConfig: """
+                gstreamer-app-1.0 gstreamer-video-1.0 gstreamer-audio-1.0 gstreamer-pbutils-1.0 \
+                gstreamer-rtsp-server-1.0
+                """,
+            providers: [
+                .apt(["libgstreamer1.0-dev", "libgstreamer-plugins-base1.0-dev", "libgstrtspserver-1.0-dev"])
+            ]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CKernels", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("dl")]),
         .target(name: "TensorEngine", dependencies: ["CKernels"]),
         .target(name: "CEmbeddedModel", exclude: ["model.json", "model.safetensors"]),
         .target(name: "Models", dependencies: ["CEmbeddedModel", "TensorEngine", "CZlib"]),
+        .target(name: "ConfigurationFiles", dependencies: [.product(name: "Yams", package: "Yams")]),
         .target(
             name: "Media", dependencies: ["CGStreamer", "CPNG"], resources: [.embedInCode("Pipelines")]),
         .target(
@@ -35,13 +45,21 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Media", "Models", "TensorEngine", .product(name: "Yams", package: "Yams"),
+                "ConfigurationFiles", "Media", "Models", "TensorEngine",
                 .product(name: "SwiftCSV", package: "SwiftCSV"),
             ]),
+        .target(
+            name: "Service",
+            dependencies: [
+                "ConfigurationFiles", "CSystemd", "Streaming",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            resources: [.embedInCode("Page")]),
         .executableTarget(
             name: "tavisd",
             dependencies: [
-                "CKernels", "Streaming", "Training",
+                "CKernels", "Service", "Streaming", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -55,8 +73,10 @@ let package = Package(
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
         .testTarget(name: "TensorEngineTests", dependencies: ["TensorEngine", "TestSupport"]),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport", "CPNG"]),
+        .testTarget(name: "ConfigurationFilesTests", dependencies: ["ConfigurationFiles"]),
         .testTarget(name: "MediaTests", dependencies: ["Media", "TestSupport"]),
         .testTarget(name: "StreamingTests", dependencies: ["Streaming", "TestSupport"]),
+        .testTarget(name: "ServiceTests", dependencies: ["Service", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "tavisdTests", dependencies: ["tavisd", "TestSupport"]),
     ]

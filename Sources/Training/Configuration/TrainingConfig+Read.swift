@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import ConfigurationFiles
 
 /// What the defaults of the optimizer and the losses follow: the two differ.
 private enum Recipe: String, CaseIterable { case released, paper }

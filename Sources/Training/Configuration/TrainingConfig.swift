@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import ConfigurationFiles
 
 /// Everything that decides a training run, as its file says it. `config/train-reference.yaml` explains each key.
 ///

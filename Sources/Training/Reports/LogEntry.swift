@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import ConfigurationFiles
 
 /// A line of a run's log.
 package enum LogEntry: Codable, Sendable, Equatable {

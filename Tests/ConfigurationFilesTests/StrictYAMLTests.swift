@@ -2,7 +2,7 @@
 import Foundation
 import Testing
 
-@testable import Training
+@testable import ConfigurationFiles
 
 /// A made-up file: every kind of value, none of it about training.
 private struct Garden: Equatable {

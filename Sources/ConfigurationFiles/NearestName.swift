@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The name that was probably meant, if one is close enough to look like a slip.
-func nearestName(to name: String, among names: [String]) -> String? {
+package func nearestName(to name: String, among names: [String]) -> String? {
     let typed = Array(name.utf8.prefix(longestName))
     let ranked = names.map { (name: $0, distance: editDistance(typed, Array($0.utf8.prefix(longestName)))) }
     guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+// What live inputs need of GStreamer beyond shim.h.
+#include "shim.h"
