@@ -21,6 +21,15 @@ extension YAMLType where Value == String {
     package static var string: YAMLType {
         YAMLType(expected: "text", placeholder: "", parse: { $0.isNothing ? nil : $0.string }, text: { $0 })
     }
+
+    /// Text of a certain form.
+    ///
+    /// - Parameter expected: what it is, for messages, e.g. "a name of letters and digits".
+    package static func text(_ expected: String, where isAllowed: @escaping (String) -> Bool) -> YAMLType {
+        YAMLType(
+            expected: expected, placeholder: "",
+            parse: { $0.isNothing || !isAllowed($0.string) ? nil : $0.string }, text: { $0 })
+    }
 }
 
 extension YAMLType where Value == Bool {

@@ -125,7 +125,8 @@ extension StreamSession.Summary {
 }
 
 extension VideoFrame {
-    fileprivate func overlaid(with analysis: FrameAnalysis) -> VideoFrame {
+    /// With the objects drawn onto it.
+    func overlaid(with analysis: FrameAnalysis) -> VideoFrame {
         guard !analysis.objects.isEmpty else { return self }
         var copy = self
         let objects = analysis.objects.map { object in

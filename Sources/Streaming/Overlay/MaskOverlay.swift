@@ -46,6 +46,17 @@ package enum MaskOverlay {
         for object in objects { canvas.write(object.text, above: object.box, on: object.color) }
     }
 
+    /// Writes lines in the middle of a picture, white on black.
+    static func write(
+        _ lines: [String], onto pixels: UnsafeMutableBufferPointer<UInt8>, width: Int, height: Int
+    ) {
+        let canvas = Canvas(
+            pixels: pixels, width: width, height: height, scale: max(1, 2 * height / rowsPerDot))
+        for (index, line) in lines.enumerated() {
+            canvas.write(line, centeredAt: height / 2 + (2 * index + 1 - lines.count) * canvas.lineHeight / 2)
+        }
+    }
+
     private static func paint(
         _ object: OverlayObject, label: UInt8, _ labels: UnsafeBufferPointer<UInt8>, thickness: Int,
         _ pixels: UnsafeMutablePointer<UInt8>, width: Int, height: Int
@@ -81,9 +92,18 @@ package enum MaskOverlay {
         /// Pixels per dot of the font.
         let scale: Int
 
+        private var advance: Int { (BitmapFont.width + 1) * scale }
+        var lineHeight: Int { (BitmapFont.height + 4) * scale }
+
+        /// One line in the middle, around the row `y`.
+        func write(_ text: String, centeredAt y: Int) {
+            let box = Box(
+                x: (width - text.count * advance) / 2, y: y + lineHeight / 2, width: 0, height: 0)
+            write(text, above: box, on: Color(0, 0, 0))
+        }
+
         /// One line on a plate of the object's colour, above its box or, where there is no room, within it.
         func write(_ text: String, above box: Box, on color: Color) {
-            let advance = (BitmapFont.width + 1) * scale
             let plate = (
                 width: text.count * advance + scale, height: (BitmapFont.height + 2) * scale
             )

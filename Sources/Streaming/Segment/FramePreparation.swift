@@ -19,7 +19,7 @@ package struct FramePreparation: Sendable {
     private static let officialSide = 1024
 
     private let kind: Kind
-    private let side: Int
+    let side: Int
     private let imageBindSide: Int
 
     package init(_ kind: Kind, side: Int, imageBindSide: Int) {

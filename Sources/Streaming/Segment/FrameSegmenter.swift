@@ -43,8 +43,20 @@ package protocol FrameSegmenter: AnyObject {
     /// - Parameter slots: object slots; each is asked for at most once per window.
     /// - Returns: class probabilities of each; nil where classes are told from the sound alone.
     func look(at slots: [Int]) throws -> [[Float]]?
+
+    /// Bytes that earlier frames take.
+    var memoryBytes: Int { get }
+    /// Forgets earlier frames.
+    func forget()
+    /// Looks at smaller pictures from now on, or at full ones again.
+    ///
+    /// - Parameter share: of the full side, 0…1.
+    func shrink(to share: Double)
 }
 
 extension FrameSegmenter {
     package func look(at slots: [Int]) throws -> [[Float]]? { nil }
+    package var memoryBytes: Int { 0 }
+    package func forget() {}
+    package func shrink(to share: Double) {}
 }

@@ -20,9 +20,9 @@ package struct Mask: Sendable, Equatable {
     /// The area as if the mask had 224×224 pixels.
     var standardArea: Float { Float(area) * (224 * 224) / Float(width * height) }
 
-    /// Intersection over union; 0 where both are empty.
+    /// Intersection over union; 0 where both are empty, and between masks of different sizes.
     package func overlap(with other: Mask) -> Float {
-        precondition(width == other.width && height == other.height, "overlap: sizes differ")
+        guard width == other.width, height == other.height else { return 0 }
         var intersection = 0, union = 0
         for (a, b) in zip(pixels, other.pixels) where a || b {
             union += 1

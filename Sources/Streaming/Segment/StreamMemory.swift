@@ -51,6 +51,8 @@ struct StreamMemory<Banks: SlotBanks> {
         shots = ShotDetector(leastShared: settings.leastSharedColors)
     }
 
+    mutating func forget() { banks.reset() }
+
     /// Takes in the sound of a new window.
     ///
     /// - Parameters:

@@ -13,13 +13,18 @@ package final class TAViSSegmenter: FrameSegmenter {
     }
 
     package var classNames: [String] { bank.names }
-    /// Bytes that earlier frames take; 0 without memory.
     package var memoryBytes: Int { memory?.banks.bytes ?? 0 }
+
+    /// The trunk halves pictures five times.
+    private static let sideStep = 32
 
     private let model: TAViS
     private let bank: LabelBank
     private let evidence: ClassEvidence
-    private let preparation: FramePreparation
+    private let preprocessing: FramePreparation.Kind
+    /// Of the full picture.
+    private let side: Int
+    private var preparation: FramePreparation
     private let logMel = LogMel()
     private var memory: StreamMemory<SlotMemory>?
     /// Prompts of the newest window, and the likeness of its parts and its whole to each class, `[N + 1, K]`.
@@ -35,10 +40,22 @@ package final class TAViSSegmenter: FrameSegmenter {
         _ model: TAViS, bank: LabelBank, side: Int, preprocessing: FramePreparation.Kind = .direct,
         evidence: ClassEvidence = .audio, memory: MemorySettings? = nil
     ) {
-        precondition(side > 0 && side % 32 == 0, "side \(side) is not a multiple of 32")
+        precondition(
+            side > 0 && side % Self.sideStep == 0, "side \(side) is not a multiple of \(Self.sideStep)")
         (self.model, self.bank, self.evidence) = (model, bank, evidence)
         self.memory = memory.map { StreamMemory(SlotMemory(slots: model.config.slots), $0) }
+        (self.side, self.preprocessing) = (side, preprocessing)
         preparation = FramePreparation(preprocessing, side: side, imageBindSide: model.config.imageBindSide)
+    }
+
+    package func forget() { memory?.forget() }
+
+    package func shrink(to share: Double) {
+        let smaller = max(Self.sideStep, Int(share * Double(side) / Double(Self.sideStep)) * Self.sideStep)
+        guard smaller != preparation.side else { return }
+        preparation = FramePreparation(
+            preprocessing, side: min(side, smaller), imageBindSide: model.config.imageBindSide)
+        forget()
     }
 
     package func hear(_ samples: [Float]) -> HeardSound {

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+package import Media
+import Synchronization
+
+/// One live stream between its sources and its outputs.
+///
+/// Frames take two ways at once. All go, in order, through the *composer*, a thread of the stream's own, which draws
+/// the newest masks onto them and hands them to the outputs. The newest one also lies ready for the `SegmentWorker`,
+/// which all streams share and which leaves its masks here. So the output keeps the source's rate however slow the
+/// model is. Nothing waits for a reader: what there is no time for is dropped and counted by reason.
+package final class LiveStream: Sendable {
+    package struct Settings: Sendable, Equatable {
+        package var name: String
+        package var hasAudio = true
+        /// How long one window of sound serves.
+        package var audioHop = MediaTime.seconds(0.25)
+        /// Added to the sound's times: positive where it comes too early.
+        package var audioOffset = MediaTime.zero
+        /// How long after its arrival a frame waits for masks of its own before it goes out with the newest ones.
+        package var maskWait = MediaTime.milliseconds(100)
+        /// Older masks than this are not drawn.
+        package var oldestMask = MediaTime.seconds(1)
+        /// A frame that could only go out later than this after its arrival is dropped.
+        package var latencyCeiling = MediaTime.milliseconds(500)
+        package var drawsOverlay = true
+        package var ladder = EconomyLadder.Settings()
+        package var ledger = ObjectLedger.Settings()
+        package var tracker = TrackerSettings()
+
+        package init(name: String) { self.name = name }
+    }
+
+    /// What the stream has to say as it goes on. Called from its threads; must not wait.
+    package typealias Report = @Sendable (LiveEvent.Kind, LiveObject?, _ detail: String?) -> Void
+
+    package let settings: Settings
+    let report: Report
+    let composerQueue = BoundedQueue<Arrival>(limit: LiveStream.queuedFrames)
+    let found = FoundBox()
+    let waiting = Mutex<Arrival?>(nil)
+    let sound = Mutex(AudioTimeline())
+    let numbers = Mutex(LiveNumbers())
+    let inputs: Mutex<[LiveTrack: InputStatus]>
+    let outputs: Mutex<[any LiveOutput]>
+    private let shown = Mutex<(frame: VideoFrame, analysis: FrameAnalysis?)?>(nil)
+    private let phase = Mutex(Phase.running)
+    private let wake = Mutex<(@Sendable () -> Void)?>(nil)
+    package let stages = LiveStages()
+
+    private enum Phase: Sendable { case running, paused, stopped }
+
+    /// A frame and when it came.
+    struct Arrival: Sendable {
+        var frame: VideoFrame
+        var time: MediaTime
+    }
+
+    struct InputStatus: Sendable {
+        var track = StreamStatus.Track()
+        var hasBeenUp = false
+    }
+
+    private static let queuedFrames = 4
+
+    package init(
+        _ settings: Settings, outputs: [any LiveOutput] = [],
+        report: @escaping Report = { _, _, _ in }
+    ) {
+        (self.settings, self.report) = (settings, report)
+        self.outputs = Mutex(outputs)
+        inputs = Mutex(settings.hasAudio ? [.video: .init(), .audio: .init()] : [.video: .init()])
+        let composer = Thread { [weak self] in LiveStream.compose { self } }
+        composer.name = "compose-\(settings.name)"
+        composer.start()
+    }
+
+    deinit { composerQueue.close() }
+
+    // MARK: Sources
+
+    /// A frame has come; its time lies on `MediaClock`.
+    package func take(_ frame: VideoFrame) {
+        guard phase.withLock({ $0 }) == .running else { return }
+        let arrival = Arrival(frame: frame, time: MediaClock.now)
+        inputs.withLock { $0[.video]?.track.received += 1 }
+        numbers.withLock { $0.arrivals.add(1, at: arrival.time) }
+        if composerQueue.put(arrival) != nil { count(.outputBehind) }
+        let replaced = waiting.withLock { waiting in
+            defer { waiting = arrival }
+            return waiting != nil
+        }
+        if replaced { count(.newerFrame) }
+        wake.withLock { $0 }?()
+    }
+
+    /// Sound has come; its time lies on `MediaClock`.
+    package func take(_ block: AudioBlock) {
+        guard phase.withLock({ $0 }) == .running else { return }
+        var block = block
+        block.pts += settings.audioOffset
+        inputs.withLock { $0[.audio]?.track.received += 1 }
+        sound.withLock { $0.append(block.firstChannel, rate: block.sampleRate, at: block.pts) }
+        for output in outputs.withLock({ $0 }) { output.take(block) }
+    }
+
+    /// A source has changed its state.
+    package func note(_ track: LiveTrack, _ state: LiveInputState) {
+        let said: String? = inputs.withLock { inputs in
+            guard var input = inputs[track] else { return nil }
+            defer { inputs[track] = input }
+            return input.take(state, of: track)
+        }
+        if let said { report(.stream, nil, said) }
+    }
+
+    // MARK: Control
+
+    /// A paused stream takes nothing and shows that it is paused. Its sources are the caller's to close.
+    package func setPaused(_ isPaused: Bool) {
+        let isChanged = phase.withLock { phase in
+            guard phase != .stopped else { return false }
+            defer { phase = isPaused ? .paused : .running }
+            return (phase == .paused) != isPaused
+        }
+        guard isChanged else { return }
+        waiting.withLock { $0 = nil }
+        found.put(nil)
+        report(.stream, nil, isPaused ? "paused" : "resumed")
+    }
+
+    package var isPaused: Bool { phase.withLock { $0 } == .paused }
+
+    /// Ends the stream and closes its outputs.
+    package func stop() {
+        phase.withLock { $0 = .stopped }
+        waiting.withLock { $0 = nil }
+        composerQueue.close()
+        found.close()
+        let all = outputs.withLock { outputs in
+            defer { outputs = [] }
+            return outputs
+        }
+        for output in all { output.stop() }
+    }
+
+    /// The newest picture; nil before the first.
+    package func picture(overlaid: Bool) -> VideoFrame? {
+        guard let (frame, analysis) = shown.withLock({ $0 }) else { return nil }
+        guard overlaid, let analysis else { return frame }
+        return frame.overlaid(with: analysis)
+    }
+
+    /// Called, from any thread, when a frame lies ready.
+    func onFrame(_ action: (@Sendable () -> Void)?) { wake.withLock { $0 = action } }
+
+    func count(_ reason: DropReason) { numbers.withLock { $0.dropped[reason, default: 0] += 1 } }
+
+    // MARK: Composer
+
+    /// How often a stream without pictures says so, in seconds.
+    private static let cardInterval = 0.2
+    private static let pausedCardInterval = 1.0
+
+    /// Holds the stream only while there is something to do, so that a stream nobody wants any more goes away.
+    private static func compose(_ stream: () -> LiveStream?) {
+        guard let queue = stream()?.composerQueue else { return }
+        while true {
+            let wait = stream()?.isPaused ?? false ? pausedCardInterval : cardInterval
+            let arrival = queue.take(timeout: wait)
+            guard let stream = stream(), stream.phase.withLock({ $0 }) != .stopped else { return }
+            stream.numbers.withLock { $0.composerBeat = MediaClock.now }
+            if let arrival { stream.send(arrival) } else { stream.sendCard() }
+        }
+    }
+
+    private func send(_ arrival: Arrival) {
+        let deadline = arrival.time + settings.maskWait
+        var analysis = found.newest(for: arrival.frame.pts, until: deadline)
+        let now = MediaClock.now
+        guard now - arrival.time <= settings.latencyCeiling else {
+            count(.late)
+            return
+        }
+        let age = analysis.map { arrival.frame.pts - $0.time }
+        if let age, age > settings.oldestMask || !isSameSize(analysis, arrival.frame) { analysis = nil }
+        push(arrival.frame, analysis)
+        let done = MediaClock.now
+        stages.overlay.add((done - now).seconds)
+        stages.latency.add((done - arrival.frame.pts).seconds)
+        numbers.withLock {
+            $0.latencies.add((done - arrival.frame.pts).seconds, at: done)
+            $0.maskAge = analysis == nil ? nil : max(0, age?.seconds ?? 0)
+            $0.framesSent += 1
+        }
+    }
+
+    private func isSameSize(_ analysis: FrameAnalysis?, _ frame: VideoFrame) -> Bool {
+        analysis?.width == frame.width && analysis?.height == frame.height
+    }
+
+    private func push(_ frame: VideoFrame, _ analysis: FrameAnalysis?) {
+        shown.withLock { $0 = (frame, analysis) }
+        let outputs = outputs.withLock { $0 }
+        guard !outputs.isEmpty else { return }
+        let picture = settings.drawsOverlay ? analysis.map(frame.overlaid) ?? frame : frame
+        for output in outputs { output.take(picture) }
+    }
+
+    /// Without pictures from the source, outputs get one that says so: what was seen last must not pass for live.
+    private func sendCard() {
+        let isPaused = isPaused
+        guard isPaused || !(inputs.withLock { $0[.video]?.track.isUp } ?? false) else { return }
+        let last = shown.withLock { $0?.frame }
+        let card = SignalCard.frame(
+            like: last, lines: [settings.name, isPaused ? "PAUSED" : "NO PICTURE"], at: MediaClock.now)
+        push(card, nil)
+    }
+}
+
+/// Why a frame was not segmented, or did not go out.
+package enum DropReason: String, Sendable, CaseIterable {
+    /// A newer one came before the model was free. It still went out.
+    case newerFrame = "newer_frame"
+    /// Left out on purpose, to keep up. It still went out.
+    case economy
+    /// Outputs, or drawing, did not keep up.
+    case outputBehind = "output_behind"
+    /// It would have gone out later than the ceiling allows.
+    case late
+    /// The model failed on it. It still went out.
+    case failed
+}
+
+/// How long the stages of a stream take.
+package struct LiveStages: Sendable {
+    /// From a frame's time to its way out.
+    package let latency = Histogram()
+    /// From a frame's arrival until its masks are there.
+    package let maskDelay = Histogram()
+    package let hear = Histogram()
+    package let segment = Histogram()
+    package let overlay = Histogram()
+}
+
+/// What a stream counts.
+struct LiveNumbers: Sendable {
+    var dropped: [DropReason: Int] = [:]
+    var framesSent = 0
+    var framesSegmented = 0
+    var arrivals = RecentValues(.seconds(3))
+    var segmented = RecentValues(.seconds(3))
+    var latencies = RecentValues(.seconds(60))
+    var maskAge: Double?
+    var skew: Double?
+    var level: Double?
+    var gate = SoundGate.absent
+    var economyLevel = 0
+    var memoryBytes = 0
+    var classes: [String] = []
+    var objects: [LiveObject] = []
+    /// Why the model cannot be used.
+    var problem: String?
+    var composerBeat = MediaClock.now
+}
+
+extension LiveStream.InputStatus {
+    /// - Returns: what the user should hear of it.
+    fileprivate mutating func take(_ state: LiveInputState, of name: LiveTrack) -> String? {
+        switch state {
+        case .connecting: return nil
+        case .up:
+            if hasBeenUp, !track.isUp { track.reconnects += 1 }
+            defer { (track.isUp, track.problem, hasBeenUp) = (true, nil, true) }
+            return track.isUp ? nil : "\(name.rawValue) is up"
+        case .down(let error, _):
+            let isNew = track.isUp || track.problem != error.description
+            (track.isUp, track.problem) = (false, error.description)
+            return isNew ? "\(name.rawValue) is down: \(error.description)" : nil
+        case .stopped:
+            (track.isUp, track.problem) = (false, nil)
+            return nil
+        }
+    }
+}
