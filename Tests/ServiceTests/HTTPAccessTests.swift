@@ -10,7 +10,7 @@ import Testing
 struct HTTPAccessTests {
     private static let token = "correct-horse"
 
-    private func failure(_ change: (inout HTTPSettings) -> Void) -> HTTPSettingsError.Code? {
+    private func failure(_ change: (inout HTTPSettings) -> Void) -> HTTPServerError.Code? {
         var settings = HTTPSettings()
         change(&settings)
         do {

@@ -81,6 +81,11 @@ final class HTTPTestClient: @unchecked Sendable {  // used by one task at a time
         return count > 0
     }
 
+    func hasSomething(within seconds: Double) -> Bool {
+        var wish = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        return poll(&wish, 1, Int32(seconds * 1000)) > 0
+    }
+
     /// Everything up to and with a text.
     func read(to end: String) throws -> String {
         let wanted = Array(end.utf8)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 
-/// Counts a connection while it is open, and closes it when its client has read nothing for too long.
+/// Counts a connection while it is open, and closes it when its client has read nothing for too long, or when it holds
+/// up a shutdown.
 ///
 /// The framework closes connections that ask for nothing; without this, those that take no answer would stay for ever.
 final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler {
@@ -10,13 +11,14 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler {
     /// Held by the kernel for a client that reads slowly: little, so that previews are not late.
     private static let sendBufferBytes: Int = 256 << 10
 
-    private let limit: TimeAmount
+    private let limit, grace: TimeAmount
     private let counters: HTTPCounters
-    private var stall: Scheduled<Void>?
+    private var stall, end: Scheduled<Void>?
     private var isCounted = false
 
     init(_ limits: HTTPSettings.Limits, _ counters: HTTPCounters) {
         limit = .milliseconds(Int64(limits.stallSeconds * 1000))
+        grace = .milliseconds(Int64(limits.graceSeconds * 1000))
         self.counters = counters
     }
 
@@ -30,6 +32,7 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         stall?.cancel()
+        end?.cancel()
         if isCounted { counters.connectionClosed() }
         isCounted = false
     }
@@ -45,5 +48,14 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler {
             }
         }
         context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent {
+            end = context.eventLoop.scheduleTask(in: grace) { [channel = context.channel] in
+                channel.close(promise: nil)
+            }
+        }
+        context.fireUserInboundEventTriggered(event)
     }
 }

@@ -31,10 +31,10 @@ final class HTTPCounters: Sendable {
     func answered(_ status: Int) { state.withLock { $0.requests[status, default: 0] += 1 } }
     func refused(_ refusal: Refusal) { state.withLock { $0.refusals[refusal, default: 0] += 1 } }
 
-    /// A place among the clients that stay, given back when it is let go of; nil when all are taken.
+    /// A place among the clients that stay, of whatever kind, given back when it is let go of; nil when all are taken.
     func place(_ kind: ClientKind, of limit: Int) -> ClientPlace? {
         let isFree = state.withLock { state in
-            guard state.clients[kind, default: 0] < limit else {
+            guard state.clients.values.reduce(0, +) < limit else {
                 state.refusals[.clients, default: 0] += 1
                 return false
             }

@@ -31,7 +31,7 @@ package struct HTTPServer: Service {
     package init(
         _ settings: HTTPSettings, control: any DaemonControl, jpeg: @escaping JPEGEncoder, logger: Logger,
         onListening: @escaping @Sendable (HTTPPlace) -> Void = { _ in }
-    ) throws(HTTPSettingsError) {
+    ) throws(HTTPServerError) {
         try settings.check()
         self.settings = settings
         self.logger = logger
@@ -39,13 +39,15 @@ package struct HTTPServer: Service {
         resources = HTTPResources(settings, control: control, jpeg: jpeg, logger: logger)
     }
 
-    /// - Throws: `HTTPSettingsError` or an `IOError` where it cannot listen.
+    /// - Throws: `HTTPServerError` or an `IOError` where it cannot listen.
     package func run() async throws {
         try await withThrowingTaskGroup { group in
             if let port = settings.port { group.addTask { try await listen(port: port) } }
             if let path = settings.socketPath { group.addTask { try await listen(path: path) } }
             // The first that fails takes the other with it.
-            for try await _ in group {}
+            for try await _ in group where !Task.isShuttingDownGracefully && !Task.isCancelled {
+                throw HTTPServerError(.stopped, "the http interface stopped listening")
+            }
         }
     }
 
@@ -59,9 +61,9 @@ package struct HTTPServer: Service {
     private func listen(path: String) async throws {
         let file = try UnixSocketFile(path, mode: settings.socketMode)
         defer { file.removeFolder() }
-        let failure = Mutex<HTTPSettingsError?>(nil)
+        let failure = Mutex<HTTPServerError?>(nil)
         let application = application(.trusting, .unixDomainSocket(path: file.provisionalPath)) { channel in
-            do throws(HTTPSettingsError) {
+            do throws(HTTPServerError) {
                 try file.publish()
                 report(.unixSocket(path: path))
             } catch {

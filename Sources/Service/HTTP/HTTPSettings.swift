@@ -9,12 +9,14 @@ package struct HTTPSettings: Sendable, Equatable {
         package var headerBytes = 16 << 10
         /// Connections that may be open at once; others wait to be accepted. Each listener has its own.
         package var connections = 256
-        /// Clients of `/events`, and clients of previews.
+        /// Clients of events and previews together: few enough that others still get through.
         package var clients = 128
         /// A connection that asks for nothing for so long is closed.
         package var idleSeconds = 30.0
         /// A connection whose client reads nothing for so long is closed.
         package var stallSeconds = 60.0
+        /// A connection that is still busy so long after a shutdown began is closed.
+        package var graceSeconds = 2.0
 
         package init() {}
     }
@@ -43,44 +45,48 @@ package struct HTTPSettings: Sendable, Equatable {
         return parts.count == 4 && parts[0] == 127 && !parts.contains(nil)
     }
 
-    func check() throws(HTTPSettingsError) {
+    func check() throws(HTTPServerError) {
         guard port != nil || socketPath != nil else {
-            throw HTTPSettingsError(.nowhere, "expected a port or the path of a socket, found neither")
+            throw HTTPServerError(.nowhere, "expected a port or the path of a socket, found neither")
         }
         if let port, !(0...65535).contains(port) {
-            throw HTTPSettingsError(.badPort, "expected a port of 0 to 65535, found \(port)")
+            throw HTTPServerError(.badPort, "expected a port of 0 to 65535, found \(port)")
         }
         try checkToken()
         if let path = socketPath { try UnixSocketFile.check(path) }
         let sizes = [limits.bodyBytes, limits.headerBytes, limits.connections, limits.clients]
-        let times = [limits.idleSeconds, limits.stallSeconds, heartbeatSeconds, previewSeconds]
+        let times = [
+            limits.idleSeconds, limits.stallSeconds, limits.graceSeconds, heartbeatSeconds, previewSeconds,
+        ]
         guard sizes.allSatisfy({ $0 > 0 }), times.allSatisfy({ $0 > 0 && $0 < 1e6 }) else {
-            throw HTTPSettingsError(.badLimit, "expected limits above 0, found \(limits)")
+            throw HTTPServerError(.badLimit, "expected limits above 0, found \(limits)")
         }
     }
 
-    private func checkToken() throws(HTTPSettingsError) {
+    private func checkToken() throws(HTTPServerError) {
         guard let token else {
             if port == nil || Self.isLoopback(address) { return }
-            throw HTTPSettingsError(
+            throw HTTPServerError(
                 .tokenRequired,
                 "\(address): expected a token, since others than this machine reach it, found none")
         }
         guard token.utf8.count >= 8, token.utf8.allSatisfy({ (33...126).contains($0) }) else {
-            throw HTTPSettingsError(
+            throw HTTPServerError(
                 .badToken, "expected a token of at least 8 visible ASCII characters, found another one")
         }
     }
 }
 
-/// Why the HTTP interface cannot be set up.
-package struct HTTPSettingsError: Error, Sendable, Equatable, CustomStringConvertible {
+/// Why the HTTP interface cannot be set up, or stopped.
+package struct HTTPServerError: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Code: Sendable {
         case nowhere, badPort, tokenRequired, badToken, badLimit
         /// The path is too long or taken by something else, or cannot be written to.
         case badSocketPath
         /// Another process answers at the socket.
         case socketInUse
+        /// It listens no more, though nobody asked it to stop.
+        case stopped
     }
 
     package var code: Code

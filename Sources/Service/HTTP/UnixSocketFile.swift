@@ -16,23 +16,23 @@ struct UnixSocketFile: Sendable {
     /// Where to bind.
     var provisionalPath: String { folder + "/s" }
 
-    init(_ path: String, mode: UInt32) throws(HTTPSettingsError) {
+    init(_ path: String, mode: UInt32) throws(HTTPServerError) {
         try Self.check(path)
         try Self.checkIsFree(path)
         (self.path, self.mode) = (path, mode)
         var template = Array(Self.provisionalFolder(beside: path).utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw HTTPSettingsError(
+            throw HTTPServerError(
                 .badSocketPath, "\(path): expected a folder that can be written to: \(Self.lastError)")
         }
         folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Gives the bound socket its permissions and its name.
-    func publish() throws(HTTPSettingsError) {
+    func publish() throws(HTTPServerError) {
         defer { removeFolder() }
         guard chmod(provisionalPath, mode) == 0, rename(provisionalPath, path) == 0 else {
-            throw HTTPSettingsError(.badSocketPath, "\(path): cannot be put in place: \(Self.lastError)")
+            throw HTTPServerError(.badSocketPath, "\(path): cannot be put in place: \(Self.lastError)")
         }
     }
 
@@ -43,10 +43,10 @@ struct UnixSocketFile: Sendable {
 
     func remove() { unlink(path) }
 
-    static func check(_ path: String) throws(HTTPSettingsError) {
+    static func check(_ path: String) throws(HTTPServerError) {
         let longest = max(path.utf8.count, provisionalFolder(beside: path).utf8.count + 2)
         guard path.hasPrefix("/"), !path.hasSuffix("/"), longest <= maxPathBytes else {
-            throw HTTPSettingsError(
+            throw HTTPServerError(
                 .badSocketPath,
                 "expected an absolute path of at most \(maxPathBytes) bytes for the socket, found \(path)")
         }
@@ -56,15 +56,15 @@ struct UnixSocketFile: Sendable {
         (path as NSString).deletingLastPathComponent + "/.XXXXXX"
     }
 
-    private static func checkIsFree(_ path: String) throws(HTTPSettingsError) {
+    private static func checkIsFree(_ path: String) throws(HTTPServerError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else {
-            throw HTTPSettingsError(
+            throw HTTPServerError(
                 .badSocketPath, "\(path): expected nothing or a socket, found another file")
         }
         guard !isAnswered(path) else {
-            throw HTTPSettingsError(.socketInUse, "\(path): another process answers here")
+            throw HTTPServerError(.socketInUse, "\(path): another process answers here")
         }
     }
 
