@@ -10,7 +10,7 @@ import Testing
 struct HTTPAccessTests {
     private static let token = "correct-horse"
 
-    private func failure(_ change: (inout HTTPSettings) -> Void) -> HTTPServerError.Code? {
+    private func failure(_ change: (inout HTTPSettings) -> Void) -> HTTPSettingsError.Code? {
         var settings = HTTPSettings()
         change(&settings)
         do {
@@ -105,7 +105,7 @@ struct HTTPAccessTests {
                 let answer = try await server.get("/v1/streams", ["Host": host])
                 #expect(answer.status == 403, "\(host)")
             }
-            let own = ["localhost", "LOCALHOST:1", "127.0.0.1:\(server.port)", "[::1]", "[::1]:8088"]
+            let own = ["localhost", "LOCALHOST:1", "127.0.0.1:\(server.port)", "[::1]", "[::1]:8990"]
             for host in own {
                 #expect(try await server.get("/v1/streams", ["Host": host]).status == 200, "\(host)")
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Logging
 import Testing
 
 @testable import Service
@@ -65,6 +66,33 @@ struct HTTPConnectionTests {
             Self.keepOpen([preview, snapshot], for: 20)
         }
         #expect(ContinuousClock.now - start < .seconds(10))
+    }
+
+    @Test("cancelling its task ends it as well")
+    func cancelling() async throws {
+        let daemon = StandInDaemon("door")
+        daemon.state.withLock { $0.pictures["door"] = StandInPictures.plain(1) }
+        let (places, listening) = AsyncStream.makeStream(of: HTTPPlace.self)
+        let large: HTTPServer.JPEGEncoder = { _, _ in [UInt8](repeating: 7, count: 32 << 20) }
+        var settings = HTTPSettings()
+        settings.port = 0
+        let server = try HTTPServer(
+            settings, control: daemon, jpeg: large,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            onListening: { listening.yield($0) })
+        let running = Task { try await server.run() }
+        let place = try #require(await places.first { _ in true })
+        let there = HTTPTestServer(daemon: daemon, places: [place])
+        let clients = [
+            try await there.open("/events").client,
+            try await there.open("/v1/streams/door/preview.mjpg").client,
+        ]
+        let start = ContinuousClock.now
+        running.cancel()
+        _ = await running.result
+        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(throws: (any Error).self) { try HTTPTestClient(port: there.port) }
+        Self.keepOpen(clients, for: 20)
     }
 
     /// Clients close when they are let go of; these shall outlive the server.

@@ -50,7 +50,7 @@ struct HTTPPageTests {
     func show() async throws {
         let daemon = ShownDaemon.make()
         let token = ProcessInfo.processInfo.environment["TAVIS_SHOW_TOKEN"]
-        try await HTTPTestServer.serve(daemon, settings: { ($0.port, $0.token) = (8088, token) }) { server in
+        try await HTTPTestServer.serve(daemon, settings: { ($0.port, $0.token) = (8990, token) }) { server in
             let end = ContinuousClock.now + .seconds(Self.showSeconds ?? 0)
             for number in 0... where ContinuousClock.now < end {
                 ShownDaemon.step(daemon, number)

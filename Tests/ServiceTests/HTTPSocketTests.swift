@@ -68,14 +68,14 @@ struct HTTPSocketTests {
             let use: @Sendable (inout HTTPSettings) -> Void = { ($0.port, $0.socketPath) = (nil, path) }
             try leaveSocket(at: path)
             try await HTTPTestServer.serve(StandInDaemon(), settings: use) { server in
-                await #expect(throws: HTTPServerError.self) {
+                await #expect(throws: HTTPSettingsError.self) {
                     try await HTTPTestServer.serve(StandInDaemon(), settings: use) { _ in }
                 }
                 let health = try await ask(path, "GET /healthz HTTP/1.1\r\nHost: any\r\n\r\n")
                 #expect(health.status == 200)
             }
             try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
-            let error = await #expect(throws: HTTPServerError.self) {
+            let error = await #expect(throws: HTTPSettingsError.self) {
                 try await HTTPTestServer.serve(StandInDaemon(), settings: use) { _ in }
             }
             #expect(error?.code == .badSocketPath)
@@ -85,7 +85,7 @@ struct HTTPSocketTests {
 
     @Test("a folder that is not there is an error, and so is a port that is taken")
     func cannotListen() async throws {
-        let error = await #expect(throws: HTTPServerError.self) {
+        let error = await #expect(throws: HTTPSettingsError.self) {
             try await HTTPTestServer.serve(
                 StandInDaemon(), settings: { $0.socketPath = "/nowhere/at/all/ctl" }
             ) { _ in

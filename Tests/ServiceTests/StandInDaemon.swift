@@ -18,8 +18,8 @@ final class StandInDaemon: DaemonControl {
         /// Thrown by the next call that changes something.
         var failure: (any Error & Sendable)?
         var pictures: [String: VideoFrame] = [:]
-        /// How often a picture was asked for.
-        var looks = 0
+        /// How often a picture was drawn on.
+        var drawn = 0
         var listeners: [Int: AsyncStream<LiveEvent>.Continuation] = [:]
         var sequence = 0
     }
@@ -72,9 +72,14 @@ final class StandInDaemon: DaemonControl {
     }
 
     func picture(_ name: String, overlaid: Bool) -> VideoFrame? {
-        state.withLock {
-            $0.looks += 1
-            return $0.pictures[name + (overlaid ? "" : " clean")]
+        state.withLock { state in
+            var picture = state.pictures[name]
+            if overlaid {
+                // What is drawn makes the first pixel lighter.
+                picture?.pixels[0] &+= 100
+                state.drawn += 1
+            }
+            return picture
         }
     }
 

@@ -49,8 +49,8 @@ struct HTTPProblem: Error, Equatable {
         var detail: [String]
     }
 
-    var response: Response {
-        var response = Response.json(Body(error: phrase, detail: detail), status: status)
+    func response() throws -> Response {
+        var response = try Response.json(Body(error: phrase, detail: detail), status: status)
         for field in headers { response.headers[field.name] = field.value }
         return response
     }
@@ -69,7 +69,7 @@ struct AnswerMiddleware: RouterMiddleware {
         do { response = try await next(request, context) } catch {
             // A request that cannot be read is answered where it is read.
             if error is CancellationError || error is HTTPParserError { throw error }
-            response = answer(to: error, request, context).response
+            response = try answer(to: error, request, context).response()
         }
         response.headers[.cacheControl] = "no-store"
         response.headers[.xContentTypeOptions] = "nosniff"

@@ -2,7 +2,6 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
-import Logging
 import Streaming
 
 /// What all listeners share, and what each path leads to.
@@ -14,10 +13,7 @@ struct HTTPResources: Sendable {
     let counters = HTTPCounters()
     let pictures: PictureCache
 
-    init(
-        _ settings: HTTPSettings, control: any DaemonControl, jpeg: @escaping HTTPServer.JPEGEncoder,
-        logger: Logger
-    ) {
+    init(_ settings: HTTPSettings, control: any DaemonControl, jpeg: @escaping HTTPServer.JPEGEncoder) {
         (self.settings, self.control) = (settings, control)
         pictures = PictureCache(control, jpeg: jpeg, freshSeconds: settings.previewSeconds / 2)
     }
@@ -33,19 +29,19 @@ struct HTTPResources: Sendable {
     private var routes: [(String, [HTTPRequest.Method: Handler])] {
         [
             ("/", [.get: { _, _ in StatusPage.response }]),
-            ("/healthz", [.get: { _, context in health(context, isGood: \.isLive) }]),
-            ("/readyz", [.get: { _, context in health(context, isGood: \.isReady) }]),
+            ("/healthz", [.get: { _, context in try health(context, isGood: \.isLive) }]),
+            ("/readyz", [.get: { _, context in try health(context, isGood: \.isReady) }]),
             ("/metrics", [.get: { _, _ in metrics }]),
             ("/events", [.get: events]),
             ("/v1/reload", [.post: reload]),
-            ("/v1/streams", [.get: { _, _ in .json(control.streams()) }, .post: add]),
+            ("/v1/streams", [.get: { _, _ in try .json(control.streams()) }, .post: add]),
             ("/v1/streams/:name", [.get: status, .delete: remove]),
             ("/v1/streams/:name/pause", [.post: { try await setPaused(true, $1) }]),
             ("/v1/streams/:name/resume", [.post: { try await setPaused(false, $1) }]),
             ("/v1/streams/:name/reset-memory", [.post: resetMemory]),
             ("/v1/streams/:name/classes", [.put: setClasses]),
             ("/v1/streams/:name/record", [.post: record]),
-            ("/v1/streams/:name/objects", [.get: { .json(try stream($1).objects) }]),
+            ("/v1/streams/:name/objects", [.get: { try .json(stream($1).objects) }]),
             ("/v1/streams/:name/snapshot.jpg", [.get: snapshot]),
             ("/v1/streams/:name/preview.mjpg", [.get: preview]),
         ]
@@ -53,11 +49,11 @@ struct HTTPResources: Sendable {
 
     // MARK: The daemon as a whole
 
-    private func health(_ context: HTTPContext, isGood: (DaemonHealth) -> Bool) -> Response {
+    private func health(_ context: HTTPContext, isGood: (DaemonHealth) -> Bool) throws -> Response {
         var health = control.health
         // What is amiss names streams and addresses.
         if context.isStranger { health.problems = [] }
-        return .json(health, status: isGood(health) ? .ok : .serviceUnavailable)
+        return try .json(health, status: isGood(health) ? .ok : .serviceUnavailable)
     }
 
     private var metrics: Response {
@@ -68,7 +64,7 @@ struct HTTPResources: Sendable {
     }
 
     private func reload(_ request: Request, _ context: HTTPContext) async throws -> Response {
-        .json(try await control.reload())
+        try .json(await control.reload())
     }
 }
 

@@ -13,6 +13,11 @@ package enum HTTPPlace: Sendable, Hashable {
     case unixSocket(path: String)
 }
 
+/// It listens no more, though nobody asked it to stop.
+package struct HTTPStopped: Error, CustomStringConvertible {
+    package var description: String { "the http interface stopped listening" }
+}
+
 /// The daemon's HTTP interface: state, control, events, previews, metrics and the status page. See `docs/http.md`.
 ///
 /// It runs until its task is cancelled or its service group shuts down; clients of events and previews are then let
@@ -31,22 +36,22 @@ package struct HTTPServer: Service {
     package init(
         _ settings: HTTPSettings, control: any DaemonControl, jpeg: @escaping JPEGEncoder, logger: Logger,
         onListening: @escaping @Sendable (HTTPPlace) -> Void = { _ in }
-    ) throws(HTTPServerError) {
+    ) throws(HTTPSettingsError) {
         try settings.check()
         self.settings = settings
         self.logger = logger
         self.onListening = onListening
-        resources = HTTPResources(settings, control: control, jpeg: jpeg, logger: logger)
+        resources = HTTPResources(settings, control: control, jpeg: jpeg)
     }
 
-    /// - Throws: `HTTPServerError` or an `IOError` where it cannot listen.
+    /// - Throws: `HTTPSettingsError` or an `IOError` where it cannot listen, `HTTPStopped` where it no longer does.
     package func run() async throws {
         try await withThrowingTaskGroup { group in
             if let port = settings.port { group.addTask { try await listen(port: port) } }
             if let path = settings.socketPath { group.addTask { try await listen(path: path) } }
             // The first that fails takes the other with it.
             for try await _ in group where !Task.isShuttingDownGracefully && !Task.isCancelled {
-                throw HTTPServerError(.stopped, "the http interface stopped listening")
+                throw HTTPStopped()
             }
         }
     }
@@ -61,9 +66,9 @@ package struct HTTPServer: Service {
     private func listen(path: String) async throws {
         let file = try UnixSocketFile(path, mode: settings.socketMode)
         defer { file.removeFolder() }
-        let failure = Mutex<HTTPServerError?>(nil)
+        let failure = Mutex<HTTPSettingsError?>(nil)
         let application = application(.trusting, .unixDomainSocket(path: file.provisionalPath)) { channel in
-            do throws(HTTPServerError) {
+            do throws(HTTPSettingsError) {
                 try file.publish()
                 report(.unixSocket(path: path))
             } catch {

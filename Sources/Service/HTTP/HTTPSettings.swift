@@ -23,7 +23,7 @@ package struct HTTPSettings: Sendable, Equatable {
 
     package var address = "127.0.0.1"
     /// 0 takes any that is free; nil listens on the socket alone.
-    package var port: Int? = 8088
+    package var port: Int? = 8990
     /// Who sends it as a bearer may do everything. Nil: everybody may.
     package var token: String?
     /// A Unix-domain socket without token: whoever may open the file may do everything.
@@ -45,12 +45,12 @@ package struct HTTPSettings: Sendable, Equatable {
         return parts.count == 4 && parts[0] == 127 && !parts.contains(nil)
     }
 
-    func check() throws(HTTPServerError) {
+    func check() throws(HTTPSettingsError) {
         guard port != nil || socketPath != nil else {
-            throw HTTPServerError(.nowhere, "expected a port or the path of a socket, found neither")
+            throw HTTPSettingsError(.nowhere, "expected a port or the path of a socket, found neither")
         }
         if let port, !(0...65535).contains(port) {
-            throw HTTPServerError(.badPort, "expected a port of 0 to 65535, found \(port)")
+            throw HTTPSettingsError(.badPort, "expected a port of 0 to 65535, found \(port)")
         }
         try checkToken()
         if let path = socketPath { try UnixSocketFile.check(path) }
@@ -59,34 +59,32 @@ package struct HTTPSettings: Sendable, Equatable {
             limits.idleSeconds, limits.stallSeconds, limits.graceSeconds, heartbeatSeconds, previewSeconds,
         ]
         guard sizes.allSatisfy({ $0 > 0 }), times.allSatisfy({ $0 > 0 && $0 < 1e6 }) else {
-            throw HTTPServerError(.badLimit, "expected limits above 0, found \(limits)")
+            throw HTTPSettingsError(.badLimit, "expected limits above 0, found \(limits)")
         }
     }
 
-    private func checkToken() throws(HTTPServerError) {
+    private func checkToken() throws(HTTPSettingsError) {
         guard let token else {
             if port == nil || Self.isLoopback(address) { return }
-            throw HTTPServerError(
+            throw HTTPSettingsError(
                 .tokenRequired,
                 "\(address): expected a token, since others than this machine reach it, found none")
         }
         guard token.utf8.count >= 8, token.utf8.allSatisfy({ (33...126).contains($0) }) else {
-            throw HTTPServerError(
+            throw HTTPSettingsError(
                 .badToken, "expected a token of at least 8 visible ASCII characters, found another one")
         }
     }
 }
 
-/// Why the HTTP interface cannot be set up, or stopped.
-package struct HTTPServerError: Error, Sendable, Equatable, CustomStringConvertible {
+/// Why the HTTP interface cannot be set up.
+package struct HTTPSettingsError: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Code: Sendable {
         case nowhere, badPort, tokenRequired, badToken, badLimit
         /// The path is too long or taken by something else, or cannot be written to.
         case badSocketPath
         /// Another process answers at the socket.
         case socketInUse
-        /// It listens no more, though nobody asked it to stop.
-        case stopped
     }
 
     package var code: Code

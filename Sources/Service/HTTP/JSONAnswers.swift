@@ -6,10 +6,9 @@ import Hummingbird
 extension Response {
     /// A JSON answer with keys in snake_case.
     static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:])
-        -> Response
+        throws -> Response
     {
-        // Nothing that is sent can fail to encode: no keys but strings, and no number is left unforeseen.
-        let body = (try? JSONText.encode(value)) ?? Data("null".utf8)
+        let body = try JSONText.encode(value)
         var headers = headers
         headers[.contentType] = "application/json; charset=utf-8"
         return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))

@@ -63,14 +63,16 @@ final class PictureCache: Sendable {
         let now = ContinuousClock.now
         let known = state.withLock { $0.entries[key] }
         if let known, now - known.askedAt < fresh { return known.picture }
-        guard let frame = control.picture(key.stream, overlaid: key.isOverlaid) else {
-            state.withLock { $0.entries[key] = nil }
-            return nil
-        }
-        if var known, known.isOf(frame), now - known.madeAt < Self.maxAge {
+        // Drawing costs: the clean picture tells whether there is a new one.
+        let clean = control.picture(key.stream, overlaid: false)
+        if var known, let clean, known.isOf(clean), now - known.madeAt < Self.maxAge {
             known.askedAt = now
             state.withLock { $0.entries[key] = known }
             return known.picture
+        }
+        guard let frame = key.isOverlaid ? control.picture(key.stream, overlaid: true) : clean else {
+            state.withLock { $0.entries[key] = nil }
+            return nil
         }
         return try make(key, frame, now)
     }

@@ -10,13 +10,13 @@ extension HTTPResources {
     private static let maxRecordSeconds = 3600.0
 
     func status(_ request: Request, _ context: HTTPContext) throws -> Response {
-        .json(try stream(context))
+        try .json(stream(context))
     }
 
     func add(_ request: Request, _ context: HTTPContext) async throws -> Response {
         let status = try await control.add(request.text(upTo: settings.limits.bodyBytes))
         let name = status.name.addingPercentEncoding(withAllowedCharacters: .urlPathSegment) ?? ""
-        return .json(status, status: .created, headers: [.location: "/v1/streams/\(name)"])
+        return try .json(status, status: .created, headers: [.location: "/v1/streams/\(name)"])
     }
 
     func remove(_ request: Request, _ context: HTTPContext) async throws -> Response {
@@ -26,19 +26,19 @@ extension HTTPResources {
 
     func setPaused(_ isPaused: Bool, _ context: HTTPContext) async throws -> Response {
         try await control.setPaused(isPaused, name(context))
-        return .json(try stream(context))
+        return try .json(stream(context))
     }
 
     func resetMemory(_ request: Request, _ context: HTTPContext) async throws -> Response {
         try await control.resetMemory(name(context))
-        return .json(try stream(context))
+        return try .json(stream(context))
     }
 
     func setClasses(_ request: Request, _ context: HTTPContext) async throws -> Response {
         let text = try await request.text(upTo: settings.limits.bodyBytes)
         let classes = try JSONText.decode([String].self, text, expected: #"["dog", "violin"]"#)
         try await control.setClasses(classes, name(context))
-        return .json(try stream(context))
+        return try .json(stream(context))
     }
 
     func record(_ request: Request, _ context: HTTPContext) async throws -> Response {
@@ -55,7 +55,7 @@ extension HTTPResources {
                 ["expected more than 0 and at most \(limit) seconds, found \(seconds)"])
         }
         try await control.record(name(context), seconds: seconds)
-        return .json(try stream(context), status: .accepted)
+        return try .json(stream(context), status: .accepted)
     }
 
     // MARK: Names

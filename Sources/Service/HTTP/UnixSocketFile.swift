@@ -16,23 +16,23 @@ struct UnixSocketFile: Sendable {
     /// Where to bind.
     var provisionalPath: String { folder + "/s" }
 
-    init(_ path: String, mode: UInt32) throws(HTTPServerError) {
+    init(_ path: String, mode: UInt32) throws(HTTPSettingsError) {
         try Self.check(path)
         try Self.checkIsFree(path)
         (self.path, self.mode) = (path, mode)
         var template = Array(Self.provisionalFolder(beside: path).utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw HTTPServerError(
+            throw HTTPSettingsError(
                 .badSocketPath, "\(path): expected a folder that can be written to: \(Self.lastError)")
         }
         folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Gives the bound socket its permissions and its name.
-    func publish() throws(HTTPServerError) {
+    func publish() throws(HTTPSettingsError) {
         defer { removeFolder() }
         guard chmod(provisionalPath, mode) == 0, rename(provisionalPath, path) == 0 else {
-            throw HTTPServerError(.badSocketPath, "\(path): cannot be put in place: \(Self.lastError)")
+            throw HTTPSettingsError(.badSocketPath, "\(path): cannot be put in place: \(Self.lastError)")
         }
     }
 
@@ -43,10 +43,10 @@ struct UnixSocketFile: Sendable {
 
     func remove() { unlink(path) }
 
-    static func check(_ path: String) throws(HTTPServerError) {
+    static func check(_ path: String) throws(HTTPSettingsError) {
         let longest = max(path.utf8.count, provisionalFolder(beside: path).utf8.count + 2)
         guard path.hasPrefix("/"), !path.hasSuffix("/"), longest <= maxPathBytes else {
-            throw HTTPServerError(
+            throw HTTPSettingsError(
                 .badSocketPath,
                 "expected an absolute path of at most \(maxPathBytes) bytes for the socket, found \(path)")
         }
@@ -56,15 +56,15 @@ struct UnixSocketFile: Sendable {
         (path as NSString).deletingLastPathComponent + "/.XXXXXX"
     }
 
-    private static func checkIsFree(_ path: String) throws(HTTPServerError) {
+    private static func checkIsFree(_ path: String) throws(HTTPSettingsError) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFSOCK else {
-            throw HTTPServerError(
+            throw HTTPSettingsError(
                 .badSocketPath, "\(path): expected nothing or a socket, found another file")
         }
         guard !isAnswered(path) else {
-            throw HTTPServerError(.socketInUse, "\(path): another process answers here")
+            throw HTTPSettingsError(.socketInUse, "\(path): another process answers here")
         }
     }
 
