@@ -6,7 +6,8 @@ import Synchronization
 /// The one thread that runs the model, for all live streams in turn.
 ///
 /// One thread, because the model uses all cores by itself: two frames at a time would take twice as long each.
-package final class SegmentWorker: @unchecked Sendable {  // `lanes` is used by the thread only; the rest is locked
+// `lanes` is used by the thread only; the rest is locked.
+package final class SegmentWorker: @unchecked Sendable {
     /// Makes the model's state of one stream; called on the worker's thread.
     package typealias MakeSegmenter = @Sendable () throws -> any FrameSegmenter
 

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Media
+import Synchronization
+import TensorEngine
+import Testing
+
+@testable import Streaming
+
+/// Keeps what it is given; may hang.
+private final class StandInOutput: LiveOutput {
+    private struct State {
+        var frames: [VideoFrame] = []
+        var blocks = 0
+        var isStopped = false
+    }
+    private let state = Mutex(State())
+
+    var frames: [VideoFrame] { state.withLock { $0.frames } }
+    var blocks: Int { state.withLock { $0.blocks } }
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
+    func take(_ frame: VideoFrame) { state.withLock { $0.frames.append(frame) } }
+    func take(_ block: AudioBlock) { state.withLock { $0.blocks += 1 } }
+    func stop() { state.withLock { $0.isStopped = true } }
+    var status: LiveOutputStatus {
+        var status = LiveOutputStatus(name: "stand-in")
+        status.framesWritten = frames.count
+        return status
+    }
+}
+
+/// A model that takes its time, or fails.
+private final class SlowSegmenter: FrameSegmenter {
+    let classNames = ["background", "loud", "quiet"]
+    let inner = SyntheticSegmenter()
+    let seconds: Mutex<Double>
+    /// Time shrinks with the picture.
+    private var share = 1.0
+
+    init(seconds: Double) { self.seconds = Mutex(seconds) }
+
+    func hear(_ samples: [Float]) throws -> HeardSound { inner.hear(samples) }
+    func segment(_ frame: VideoFrame) throws -> Tensor {
+        Thread.sleep(forTimeInterval: seconds.withLock { $0 } * share * share)
+        return inner.segment(frame)
+    }
+    func shrink(to share: Double) { self.share = share }
+}
+
+@Suite("Live streams", .serialized)
+struct LiveStreamTests {
+    private static let size = (width: 32, height: 16)
+
+    /// A picture whose left half is bright.
+    private func frame() -> VideoFrame {
+        var pixels = [UInt8](repeating: 20, count: 3 * Self.size.width * Self.size.height)
+        for y in 0..<Self.size.height {
+            for x in 0..<Self.size.width / 2 {
+                for channel in 0..<3 { pixels[3 * (y * Self.size.width + x) + channel] = 230 }
+            }
+        }
+        return VideoFrame(
+            width: Self.size.width, height: Self.size.height, pts: MediaClock.now, duration: nil,
+            pixels: pixels)
+    }
+
+    private func sound(_ amplitude: Float) -> AudioBlock {
+        let samples = (0..<640).map { amplitude * ($0.isMultiple(of: 2) ? 1 : -1) }
+        return AudioBlock(
+            pts: MediaClock.now - .milliseconds(40), sampleRate: 16_000, channels: 1, samples: samples)
+    }
+
+    /// Plays frames and sound at 25 per second.
+    private func play(_ stream: LiveStream, seconds: Double, amplitude: Float = 0.8) {
+        for _ in 0..<Int(seconds * 25) {
+            stream.take(sound(amplitude))
+            stream.take(frame())
+            Thread.sleep(forTimeInterval: 0.04)
+        }
+    }
+
+    private func running(_ make: @escaping SegmentWorker.MakeSegmenter, _ stream: LiveStream) -> SegmentWorker
+    {
+        let worker = SegmentWorker()
+        worker.start()
+        worker.add(stream, make)
+        stream.note(.video, .up)
+        stream.note(.audio, .up)
+        return worker
+    }
+
+    @Test("frames go out at the source's rate with masks of what is heard, and objects are told")
+    func marks() throws {
+        let output = StandInOutput()
+        let events = Mutex<[(LiveEvent.Kind, String?)]>([])
+        let stream = LiveStream(.init(name: "door"), outputs: [output]) { kind, object, _ in
+            events.withLock { $0.append((kind, object?.class)) }
+        }
+        let worker = running({ SyntheticSegmenter() }, stream)
+        play(stream, seconds: 2)
+        let status = stream.status
+        #expect(status.state == .running, "\(status.reasons)")
+        #expect(status.objects.map(\.class) == ["loud", "loud"])
+        #expect(status.objects.allSatisfy { $0.state == .sounding })
+        #expect(status.gate == "open" && status.framesSegmented > 10)
+        #expect(output.frames.count >= 45 && output.blocks == 50)
+        let last = try #require(output.frames.last)
+        // Each half is tinted in a colour of its own.
+        let middle = 3 * (8 * Self.size.width)
+        let (left, right) = (last.pixels[middle + 12], last.pixels[middle + 72])
+        #expect(left != 230 && right != 20 && left != right)
+        #expect(stream.picture(overlaid: false)?.pixels[middle + 12] == 230)
+        // A window of sound, then the time after which what is silent is lost.
+        play(stream, seconds: 5, amplitude: 0)
+        #expect(stream.status.objects.allSatisfy { $0.state != .sounding })
+        let told = events.withLock { $0 }.filter { $0.0 != .stream }
+        #expect(told.first?.0 == .start && told.contains { $0.0 == .update } && told.last?.0 == .end)
+        worker.stop()
+        stream.stop()
+        #expect(output.isStopped)
+    }
+
+    @Test(
+        "a model three times too slow: frames keep their rate and latency, drops are counted, quality gives way and returns"
+    )
+    func overload() {
+        let output = StandInOutput()
+        var settings = LiveStream.Settings(name: "slow")
+        settings.ladder.ceiling = .milliseconds(80)
+        settings.ladder.period = .milliseconds(300)
+        settings.ladder.calm = .milliseconds(600)
+        settings.maskWait = .milliseconds(30)
+        let levels = Mutex<[String]>([])
+        let stream = LiveStream(settings, outputs: [output]) { _, _, detail in
+            if let detail, detail.hasPrefix("economy") { levels.withLock { $0.append(detail) } }
+        }
+        let seconds = Mutex(0.12)
+        let worker = running(
+            {
+                let slow = SlowSegmenter(seconds: 0)
+                slow.seconds.withLock { $0 = seconds.withLock { $0 } }
+                return slow
+            }, stream)
+        play(stream, seconds: 4)
+        let status = stream.status
+        #expect((status.latencySeconds95 ?? 9) < 0.2, "\(status)")
+        #expect(output.frames.count >= 80)
+        #expect((status.framesDropped["newer_frame"] ?? 0) > 10)
+        #expect(status.economyLevel > 0 && status.state == .degraded)
+        seconds.withLock { $0 = 0 }
+        worker.replace("slow") { SyntheticSegmenter() }
+        play(stream, seconds: 8)
+        #expect(stream.status.economyLevel == 0, "\(levels.withLock { $0 })")
+        worker.stop()
+        stream.stop()
+    }
+
+    @Test("a source that is down shows a card that says so, never its last picture")
+    func down() throws {
+        let output = StandInOutput()
+        let stream = LiveStream(.init(name: "gone"), outputs: [output])
+        stream.note(.video, .up)
+        stream.take(frame())
+        Thread.sleep(forTimeInterval: 0.3)
+        let live = try #require(output.frames.last)
+        let error = MediaError(.stalled, "rtsp://camera/1", "nothing came for 5.0 s")
+        stream.note(.video, .down(error, retryIn: .seconds(1)))
+        Thread.sleep(forTimeInterval: 0.8)
+        let card = try #require(output.frames.last)
+        #expect(card.pixels != live.pixels && card.width == live.width && card.pts > live.pts)
+        #expect(stream.status.state == .down)
+        #expect(stream.status.reasons == ["no picture: rtsp://camera/1: nothing came for 5.0 s"])
+        stream.note(.video, .up)
+        #expect(stream.status.video.reconnects == 1)
+        stream.stop()
+    }
+
+    @Test("a model that fails is told once and tried again; frames go on without masks")
+    func failing() {
+        let output = StandInOutput()
+        let told = Mutex<[String]>([])
+        let stream = LiveStream(.init(name: "bad"), outputs: [output]) { _, _, detail in
+            if let detail { told.withLock { $0.append(detail) } }
+        }
+        let isBroken = Mutex(true)
+        let worker = running(
+            {
+                let segmenter = SyntheticSegmenter()
+                if isBroken.withLock({ $0 }) { segmenter.logitDefect = .nan }
+                return segmenter
+            }, stream)
+        play(stream, seconds: 1)
+        #expect(stream.status.reasons.contains { $0.contains("not finite") })
+        #expect(told.withLock { $0 }.count { $0.contains("the model fails") } == 1)
+        #expect(output.frames.count >= 20)
+        isBroken.withLock { $0 = false }
+        play(stream, seconds: 3)
+        #expect(stream.status.objects.map(\.class) == ["loud", "loud"])
+        worker.stop()
+        stream.stop()
+    }
+
+    @Test("a paused stream takes nothing and says so; resumed, it goes on")
+    func paused() {
+        let output = StandInOutput()
+        let stream = LiveStream(.init(name: "p"), outputs: [output])
+        let worker = running({ SyntheticSegmenter() }, stream)
+        stream.setPaused(true)
+        play(stream, seconds: 0.5)
+        #expect(stream.status.state == .paused && stream.status.framesSegmented == 0)
+        #expect(stream.status.video.received == 0)
+        stream.setPaused(false)
+        play(stream, seconds: 0.5)
+        #expect(stream.status.framesSegmented > 0)
+        worker.stop()
+        stream.stop()
+    }
+
+    @Test("one worker serves several streams in turn")
+    func several() {
+        let streams = (0..<3).map { LiveStream(.init(name: "s\($0)")) }
+        let worker = SegmentWorker()
+        worker.start()
+        for stream in streams { worker.add(stream) { SlowSegmenter(seconds: 0.02) } }
+        for _ in 0..<40 {
+            for stream in streams {
+                stream.take(sound(0.8))
+                stream.take(frame())
+            }
+            Thread.sleep(forTimeInterval: 0.04)
+        }
+        let counts = streams.map(\.status.framesSegmented)
+        #expect((counts.min() ?? 0) > 5 && (counts.max() ?? 0) < 2 * (counts.min() ?? 0), "\(counts)")
+        worker.stop()
+        for stream in streams { stream.stop() }
+    }
+}
