@@ -11,7 +11,7 @@ PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserve
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav gstreamer1.0-alsa gstreamer1.0-pulseaudio gstreamer1.0-tools
 
-.PHONY: deps build demo test bench format lint clean
+.PHONY: deps build demo test bench install uninstall format lint clean
 
 deps:
 	@./scripts/deps $(PACKAGES)
@@ -33,6 +33,26 @@ test: deps
 
 bench: build
 	$(BIN)/tavisbench
+
+# DESTDIR=folder stages a package; PREFIX=/usr is what packages want.
+PREFIX ?= /usr/local
+UNITS := $(notdir $(wildcard systemd/*.service))
+UNIT_DIR = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/systemd/system
+
+install: build
+	install -D -m 755 $(BIN)/tavisd $(DESTDIR)$(PREFIX)/bin/tavisd
+	install -d $(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/tavisd/config
+	for unit in $(UNITS); do \
+		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "systemd/$$unit" >$(UNIT_DIR)/"$$unit" || exit 1; \
+		chmod 644 $(UNIT_DIR)/"$$unit" || exit 1; done
+	install -m 644 config/*.yaml config/*.txt $(DESTDIR)$(PREFIX)/share/doc/tavisd/config/
+	@echo 'Installed. Write /etc/tavisd/tavisd.yaml (examples: $(PREFIX)/share/doc/tavisd/config), then:'
+	@echo '  systemctl daemon-reload && systemctl enable --now tavisd'
+
+# Configuration and recordings stay.
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/tavisd $(addprefix $(UNIT_DIR)/,$(UNITS))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tavisd
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests

@@ -102,9 +102,9 @@ package final class YAMLSection {
 
     // MARK: Sections
 
-    /// The keys below a key. One that may be left out, and is, is empty.
+    /// The keys below a key. One that may be left out, and is, is empty; so is one with nothing but comments below it.
     package func section(_ key: String, isRequired: Bool = false) -> YAMLSection {
-        guard let node = node(key) else {
+        guard let node = node(key), isRequired || node.scalar?.isNothing != true else {
             if isRequired { noteMissing(key, expected: "a section of keys") }
             return YAMLSection(nil, path: full(key), line: line, reading, isUnclear: isRequired)
         }

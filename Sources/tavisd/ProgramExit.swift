@@ -4,6 +4,7 @@ import ConfigurationFiles
 import Foundation
 import Media
 import Models
+import Service
 import Streaming
 import TensorEngine
 import Training
@@ -59,6 +60,9 @@ struct ProgramExit {
             [.cannotWrite, .outputExists].contains(error.code) ? .cannotCreate : .badInput
         case is BundleError, is WeightReport, is DatasetError, is TrainingDataError: .badInput
         case is RunFileError: .inputOutput
+        case is CredentialError: .configuration
+        case is HTTPSettingsError: .configuration
+        case is ControlError: .unavailable
         default: nil
         }
     }

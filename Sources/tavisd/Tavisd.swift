@@ -14,7 +14,8 @@ struct Tavisd: ParsableCommand {
             Ctrl-C or SIGTERM, with what was written so far kept.
             """,
         subcommands: [
-            SegmentCommand.self, DemoCommand.self, ImportCommand.self, ExportCommand.self,
+            SegmentCommand.self, CtlCommand.self, DemoCommand.self, ImportCommand.self,
+            ExportCommand.self,
             InspectCommand.self,
             CheckCommand.self,
             TrainCommand.self, EvalCommand.self, SynthCommand.self,

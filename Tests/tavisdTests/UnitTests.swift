@@ -23,15 +23,20 @@ struct UnitTests {
             #expect(text.contains("=/usr/local/bin/tavisd "))
             try text.replacing("=/usr/local/bin/tavisd ", with: "=\(Workplace.program) ")
                 .write(toFile: place.path(name), atomically: true, encoding: .utf8)
-            let (code, faults) = try verify(place.path(name))
+            let (code, faults) = try analyze("verify", "--man=no", place.path(name))
             #expect(code == 0 && faults.isEmpty, "\(name): \(faults)")
+            // In tenths.
+            let (exposure, table) = try analyze(
+                "security", "--offline=true", "--threshold=25", place.path(name))
+            #expect(exposure == 0, "\(name): \(table)")
         }
     }
 
-    private func verify(_ path: String) throws -> (code: Int32, faults: String) {
+    private func analyze(_ arguments: String...) throws -> (code: Int32, faults: String) {
         let process = Process(), faults = Pipe()
         process.executableURL = URL(fileURLWithPath: Self.analyzer)
-        process.arguments = ["verify", "--man=no", path]
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
         process.standardError = faults
         try process.run()
         let text = String(decoding: faults.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)

@@ -21,7 +21,7 @@ extension DaemonConfig {
 
     private init(_ top: YAMLSection) {
         model = Model(top.section("model"))
-        http = Listener(top.section("http"), port: 8990)
+        http = Listener(top.section("http"), port: Self.usualHTTPPort)
         controlSocket = top.section("control").optional("socket", .absolutePath)
         rtsp = Listener(top.section("rtsp"), port: 8554)
         eventFile = top.section("events").optional("file", .absolutePath)
@@ -246,14 +246,10 @@ extension DaemonConfig.Listener {
         address = section.value("address", .string, default: "127.0.0.1")
         port = section.value("port", .int(0...65_535), default: usual)
         credential = section.optional("credential", .credentialName)
-        if isOn, credential == nil, !Self.isLoopback(address) {
+        if isOn, credential == nil, !HTTPSettings.isLoopback(address) {
             section.fail(
                 "address", expected: "127.0.0.1 or ::1 where no credential is named", found: "\"\(address)\"")
         }
-    }
-
-    package static func isLoopback(_ address: String) -> Bool {
-        address == "localhost" || address == "::1" || address.hasPrefix("127.")
     }
 }
 

@@ -50,7 +50,8 @@ package struct DaemonConfig: Sendable, Equatable {
     }
 
     package var model = Model()
-    package var http = Listener(port: 8990)
+    package static let usualHTTPPort = 8990
+    package var http = Listener(port: usualHTTPPort)
     /// Unix-domain socket for `tavisd ctl`.
     package var controlSocket: String?
     package var rtsp = Listener(port: 8554)

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+import ConfigurationFiles
+import Foundation
+import Media
+import Streaming
+import Testing
+
+@testable import Service
+
+@Suite("The daemon's configuration")
+struct DaemonConfigTests {
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "config").path
+
+    private static let stream = """
+        streams:
+          - name: a
+            video: {kind: test}
+            outputs: []
+        """
+
+    private func lines(_ text: String) -> [String] {
+        do {
+            _ = try DaemonConfig(text, file: "f")
+            return []
+        } catch { return error.lines }
+    }
+
+    @Test("the files that come along are valid", arguments: ["run", "run-camera", "run-rtsp", "run-file"])
+    func examples(_ name: String) throws {
+        let config = try DaemonConfig(file: "\(Self.folder)/\(name).yaml")
+        #expect(!config.streams.isEmpty)
+    }
+
+    @Test("the documented file states the defaults")
+    func defaults() throws {
+        let documented = try DaemonConfig(file: "\(Self.folder)/run.yaml")
+        let bare = try DaemonConfig(
+            "streams: [{name: door, video: {kind: rtsp, uri: 'rtsp://x/1'}}]", file: "f")
+        #expect(documented.model == bare.model && documented.http == bare.http)
+        #expect(documented.rtsp == bare.rtsp && documented.logging == bare.logging)
+        #expect(documented.streams[0].live == bare.streams[0].live)
+        #expect(documented.streams[0].sound == bare.streams[0].sound && bare.streams[0].sound == .same)
+        #expect(documented.streams[0].video.latency == bare.streams[0].video.latency)
+        #expect(documented.streams[0].outputs[0].bitrate == 2500)
+    }
+
+    @Test("a stream is read as it stands")
+    func stream() throws {
+        let config = try DaemonConfig(
+            """
+            http: {port: 0}
+            streams:
+              - name: desk
+                video: {kind: v4l2, device: /dev/video2, width: 640, height: 480, frame_rate: 30}
+                audio: {kind: alsa, device: "hw:1", stall_timeout: 2.5}
+                audio_hop: 0.5
+                classes: [bell, "dog barking"]
+                outputs:
+                  - {kind: files, folder: /v, container: mkv, seconds: 60, disk_budget_megabytes: 100}
+                  - {kind: none}
+                  - {kind: hls, folder: /h}
+            """, file: "f")
+        let stream = try #require(config.streams.first)
+        #expect(
+            stream.video.kind == .v4l2(device: "/dev/video2", width: 640, height: 480, frameRate: 30))
+        guard case .own(let sound) = stream.sound else {
+            Issue.record("\(stream.sound)")
+            return
+        }
+        #expect(sound.kind == .alsa(device: "hw:1") && sound.stallTimeout == .seconds(2.5))
+        #expect(stream.live.audioHop == .seconds(0.5) && stream.live.hasAudio)
+        #expect(stream.classes == ["bell", "dog barking"] && stream.outputs.count == 2)
+        #expect(config.http.port == 0)
+        #expect(config.settings.contains(YAMLSetting("streams[0].outputs[0].seconds", "60")))
+    }
+
+    /// Each wrong file, and a message that it must bring.
+    static let wrong: [(String, String)] = [
+        ("", "f: expected keys and values, found nothing"),
+        ("- a", "f:1: expected keys and values, found a list"),
+        ("streams: 3", "f:1: streams: expected a list of sections, found \"3\""),
+        ("stream: []", "f:1: stream: expected one of"),
+        (
+            "model: {bundle: models/x}",
+            "f:1: model.bundle: expected a path that begins with /, found \"models/x\""
+        ),
+        ("model: {side: 100}", "model.side: expected a multiple of 32 from 32 to 2048, found \"100\""),
+        ("model: {memory: yes}", "model.memory: expected true or false, found \"yes\""),
+        (
+            "model: {class_scores: image}",
+            "model.class_scores: expected audio or audio+image, found \"image\""
+        ),
+        ("http: {port: 70000}", "http.port: expected a whole number from 0 to 65535, found \"70000\""),
+        ("http: {address: 0.0.0.0}", "http.address: expected 127.0.0.1 or ::1 where no credential is named"),
+        ("http: {token: abc}", "http.token: expected one of enabled, address, port, credential"),
+        ("http: {credential: ../x}", "http.credential: expected the name of a credential"),
+        ("rtsp: {address: '::'}", "rtsp.address: expected 127.0.0.1 or ::1"),
+        ("control: {socket: x.sock}", "control.socket: expected a path that begins with /"),
+        ("events: {file: e.jsonl}", "events.file: expected a path that begins with /"),
+        ("log: {level: loud}", "log.level: expected one of trace, debug"),
+        ("log: {format: xml}", "log.format: expected text or json, found \"xml\""),
+        ("streams: [{video: {kind: test}}]", "streams[0].name: expected a name of 1 to 64"),
+        ("streams: [{name: a b, video: {kind: test}}]", "streams[0].name: expected a name of 1 to 64"),
+        ("streams: [{name: a}]", "streams[0].video: expected a section of keys, found nothing"),
+        ("streams: [{name: a, video: {}}]", "streams[0].video.kind: expected one of rtsp, uri"),
+        ("streams: [{name: a, video: {kind: webcam}}]", "streams[0].video.kind: expected one of rtsp, uri"),
+        ("streams: [{name: a, video: {kind: rtsp}}]", "streams[0].video.uri: expected text, found nothing"),
+        (
+            "streams: [{name: a, video: {kind: rtsp, uri: 'http://x/'}}]",
+            "streams[0].video.uri: expected rtsp://… or rtsps://…, found \"http://x/\""
+        ),
+        (
+            "streams: [{name: a, video: {kind: rtsp, uri: 'rtsp://u:secret@x/'}}]",
+            "streams[0].video.uri: expected an address without user and password"
+        ),
+        (
+            "streams: [{name: a, video: {kind: rtsp, uri: 'rtsp://x/', transport: quic}}]",
+            "streams[0].video.transport: expected tcp or udp, found \"quic\""
+        ),
+        (
+            "streams: [{name: a, video: {kind: rtsp, uri: 'rtsp://x/', latency: -1}}]",
+            "streams[0].video.latency: expected a number from 0 to 10, found \"-1\""
+        ),
+        (
+            "streams: [{name: a, video: {kind: rtsp, uri: 'rtsp://x/', loop: true}}]",
+            "streams[0].video.loop: expected one of"
+        ),
+        (
+            "streams: [{name: a, video: {kind: uri, uri: clip.mp4}}]",
+            "streams[0].video.uri: expected a path that begins with /"
+        ),
+        (
+            "streams: [{name: a, video: {kind: v4l2, width: 1}}]",
+            "streams[0].video.width: expected a whole number from 16 to 16384, found \"1\""
+        ),
+        (
+            "streams: [{name: a, video: {kind: test, pattern: 'a ! b'}}]",
+            "streams[0].video.pattern: expected a word"
+        ),
+        (
+            "streams: [{name: a, video: {kind: pipeline, file: x}}]",
+            "streams[0].video.file: expected a path that begins with /"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test, stall_timeout: 0}}]",
+            "streams[0].video.stall_timeout: expected a number from 0.5 to 600, found \"0\""
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, audio: {kind: same}}]",
+            "streams[0].audio.kind: expected a source of its own: this video has no sound, found same"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, audio: {kind: mic}}]",
+            "streams[0].audio.kind: expected one of same, none"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, audio: {kind: test, frequency: 1}}]",
+            "streams[0].audio.frequency: expected a whole number from 20 to 20000"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, audio_hop: 0}]",
+            "streams[0].audio_hop: expected a number from 0.01 to 10, found \"0\""
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, mask_wait: 1, latency_ceiling: 0.5}]",
+            "streams[0].mask_wait: expected at most latency_ceiling, 0.5, found 1.0"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, classes: []}]",
+            "streams[0].classes: expected 1 to 1000 values, found 0"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, objects: {lost_after: 5, expire_after: 1}}]",
+            "streams[0].objects.expire_after: expected at least lost_after, 5.0, found 1.0"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, outputs: [{kind: tv}]}]",
+            "streams[0].outputs[0].kind: expected one of rtsp, files, hls, v4l2, window, none"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, outputs: [{kind: rtsp, mount: door}]}]",
+            "streams[0].outputs[0].mount: expected a mount such as /door"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, outputs: [{kind: files, folder: /x}]}]",
+            "streams[0].outputs[0].disk_budget_megabytes: expected a whole number"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, outputs: [{kind: window, bitrate: 1}]}]",
+            "streams[0].outputs[0].bitrate: expected a whole number from 50 to 100000"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, ouputs: []}]",
+            "found an unknown key; did you mean outputs?"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}}, {name: a, video: {kind: test}}]",
+            "streams[1].name: expected a name of its own, found \"a\" again"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, outputs: [{kind: rtsp, mount: /x}, {kind: rtsp, mount: /x}]}]",
+            "streams: expected each RTSP mount once, found /x in both a and a"
+        ),
+        (
+            "rtsp: {enabled: false}\nstreams: [{name: a, video: {kind: test}, outputs: [{kind: rtsp, mount: /x}]}]",
+            "f:1: rtsp: expected enabled: true where a stream has an RTSP output, found false"
+        ),
+        ("a: &x 1\nb: *x", "expected values written out, found the alias *x"),
+    ]
+
+    @Test("each wrong file says what is wrong, and where", arguments: wrong)
+    func wrongFiles(_ text: String, _ message: String) {
+        let lines = lines(text)
+        #expect(lines.contains { $0.contains(message) }, "\(lines)")
+    }
+
+    @Test("everything wrong is told at once")
+    func all() {
+        let lines = lines("http: {port: x}\nlog: {level: y}\n" + Self.stream + "\n    overlay: z")
+        #expect(lines.count == 3, "\(lines)")
+    }
+
+    @Test("no message holds a password")
+    func secrets() {
+        for uri in ["rtsp://u:secret@x/", "http://u:secret@x/", "rtsp:/u:secret@x", "ftp://secret@x/?secret"]
+        {
+            let text = "streams: [{name: a, video: {kind: rtsp, uri: '\(uri)'}}]"
+            let lines = lines(text).joined()
+            #expect(!lines.isEmpty)
+            if uri.contains("://") { #expect(!lines.contains("secret"), "\(lines)") }
+        }
+    }
+
+    @Test("credentials are read from their folder, and named when they are wrong")
+    func credentials() throws {
+        let folder = NSTemporaryDirectory() + "/credentials-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try Data("user:pass:word\n".utf8).write(to: URL(filePath: folder + "/camera"))
+        try Data("\n".utf8).write(to: URL(filePath: folder + "/empty"))
+        let credentials = Credentials(environment: ["CREDENTIALS_DIRECTORY": folder])
+        let login = try credentials.login("camera")
+        #expect(login.user == "user" && login.password == "pass:word")
+        func message(_ name: String, _ credentials: Credentials) -> String? {
+            do {
+                _ = try credentials.login(name)
+                return nil
+            } catch { return "\(error)" }
+        }
+        #expect(message("empty", credentials) == "credential empty: it is empty")
+        #expect(message("none", credentials) == "credential none: there is no such credential")
+        #expect(message("x", Credentials(environment: [:]))?.contains("CREDENTIALS_DIRECTORY") == true)
+    }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+import ConfigurationFiles
+import Foundation
+import Logging
+import Media
+import Streaming
+import Synchronization
+import Testing
+
+@testable import Service
+
+/// A camera of its own kind: 20 grey frames a second for as long as it is open.
+private final class StandInSource: LiveSourceHandle {
+    private let stream: LiveStream
+    private let isOpen = Mutex(false)
+
+    init(_ stream: LiveStream) { self.stream = stream }
+
+    func start() {
+        isOpen.withLock { $0 = true }
+        stream.note(.video, .up)
+        let thread = Thread { [self] in
+            while isOpen.withLock({ $0 }) {
+                stream.take(
+                    VideoFrame(
+                        width: 64, height: 48, pts: MediaClock.now, duration: nil,
+                        pixels: [UInt8](repeating: 90, count: 64 * 48 * 3)))
+                Thread.sleep(forTimeInterval: 0.05)
+            }
+        }
+        thread.start()
+    }
+
+    func stop() {
+        isOpen.withLock { $0 = false }
+        stream.note(.video, .stopped)
+    }
+}
+
+/// Streams whose name begins with "bad" can never work.
+private struct StandInConnector: StreamConnector {
+    func sources(of config: DaemonConfig.Stream, for stream: LiveStream) throws -> [any LiveSourceHandle] {
+        if config.name.hasPrefix("bad") {
+            throw CredentialError(name: "key", detail: "there is no such credential")
+        }
+        return [StandInSource(stream)]
+    }
+    func outputs(of config: DaemonConfig.Stream) throws -> [any LiveOutput] { [] }
+}
+
+@Suite("The daemon", .serialized)
+struct DaemonTests {
+    /// A daemon on a configuration file of its own.
+    private struct Running {
+        let daemon: Daemon
+        let path: String
+
+        init(_ text: String) throws {
+            path = NSTemporaryDirectory() + "/daemon-\(UUID().uuidString).yaml"
+            try Data(text.utf8).write(to: URL(filePath: path))
+            var logger = Logger(label: "test")
+            logger.logLevel = .critical
+            daemon = Daemon(
+                try DaemonConfig(file: path), model: try ModelHost(.init()), connector: StandInConnector(),
+                hub: EventHub(), configPath: path, logger: logger)
+            try daemon.start()
+        }
+
+        func write(_ text: String) throws { try Data(text.utf8).write(to: URL(filePath: path)) }
+
+        func end() {
+            daemon.stop()
+            try? FileManager.default.removeItem(atPath: path)
+        }
+    }
+
+    private static func file(_ streams: String...) -> String {
+        "streams:\n" + streams.map { "  - {video: {kind: test}, \($0)}\n" }.joined()
+    }
+
+    private func wait(_ seconds: Double = 10, until isDone: () -> Bool) async throws {
+        let end = Date(timeIntervalSinceNow: seconds)
+        while !isDone(), Date() < end { try await Task.sleep(for: .milliseconds(20)) }
+        #expect(isDone())
+    }
+
+    @Test("streams run, are paused, removed and added; what is not there is said")
+    func control() async throws {
+        let running = try Running(Self.file("name: a", "name: b"))
+        defer { running.end() }
+        let daemon = running.daemon
+        #expect(daemon.streams().map(\.name) == ["a", "b"] && daemon.health.isReady && daemon.health.isLive)
+        try await wait { (daemon.stream("a")?.framesSegmented ?? 0) > 2 }
+        #expect(daemon.picture("a", overlaid: true)?.width == 64)
+        try await daemon.setPaused(true, "a")
+        #expect(daemon.stream("a")?.state == .paused)
+        try await daemon.setPaused(false, "a")
+        try await wait { daemon.stream("a")?.video.isUp == true && daemon.stream("a")?.state == .running }
+        try await daemon.remove("b")
+        #expect(daemon.streams().map(\.name) == ["a"])
+        let added = try await daemon.add("{\"name\": \"c\", \"video\": {\"kind\": \"test\"}}")
+        #expect(added.name == "c" && daemon.streams().map(\.name) == ["a", "c"])
+        await #expect(throws: DaemonError(.alreadyExists, "there is a stream c already")) {
+            try await daemon.add("{name: c, video: {kind: test}}")
+        }
+        await #expect(throws: DaemonError(.noSuchStream, "there is no stream z")) {
+            try await daemon.remove("z")
+        }
+        await #expect(throws: ConfigurationError.self) { try await daemon.add("{name: d}") }
+        await #expect(throws: CredentialError.self) {
+            try await daemon.add("{name: bad, video: {kind: test}}")
+        }
+        #expect(daemon.stream("bad") == nil)
+    }
+
+    @Test("a reload says what it did to each stream, and leaves the others alone")
+    func reload() async throws {
+        let running = try Running(Self.file("name: same", "name: hop", "name: gone", "name: words"))
+        defer { running.end() }
+        let daemon = running.daemon
+        try await wait { (daemon.stream("same")?.video.received ?? 0) > 5 }
+        let before = try #require(daemon.stream("same")).video.received
+        try running.write(
+            Self.file(
+                "name: new", "name: same", "name: hop, audio_hop: 0.5", "name: words, classes: [bell, dog]")
+                + "http: {port: 1}\n")
+        let outcomes = try await daemon.reload()
+        let actions = Dictionary(uniqueKeysWithValues: outcomes.map { ($0.stream, $0.action) })
+        #expect(
+            actions == [
+                "same": .unchanged, "hop": .restarted, "gone": .removed, "new": .added, "words": .applied,
+                "(http)": .rejected,
+            ])
+        #expect(daemon.streams().map(\.name) == ["new", "same", "hop", "words"])
+        #expect((daemon.stream("same")?.video.received ?? 0) >= before)
+        try await wait { daemon.stream("words")?.classes == ["bell", "dog"] }
+    }
+
+    @Test("a wrong file changes nothing; a stream that cannot be opened leaves the others running")
+    func badReload() async throws {
+        let running = try Running(Self.file("name: a", "name: b"))
+        defer { running.end() }
+        let daemon = running.daemon
+        try running.write("streams: [{name: a}]\nhttp: {port: x}")
+        let error = await #expect(throws: ConfigurationError.self) { try await daemon.reload() }
+        #expect(error?.lines.count == 2)
+        #expect(daemon.streams().map(\.name) == ["a", "b"])
+        try running.write(Self.file("name: a", "name: b", "name: bad"))
+        let outcomes = try await daemon.reload()
+        #expect(outcomes.map(\.action) == [.unchanged, .unchanged, .rejected])
+        #expect(outcomes.last?.why == "credential key: there is no such credential")
+        #expect(daemon.streams().map(\.name) == ["a", "b"])
+    }
+
+    @Test("events are numbered for all listeners, and metrics name what they count")
+    func eventsAndMetrics() async throws {
+        let running = try Running(Self.file("name: a"))
+        let daemon = running.daemon
+        let events = daemon.events()
+        try await daemon.setPaused(true, "a")
+        var iterator = events.makeAsyncIterator()
+        let event = try #require(await iterator.next())
+        #expect(event.stream == "a" && event.sequence > 0 && event.version == 1)
+        let metrics = daemon.metrics
+        let names = metrics.map(\.name)
+        for name in [
+            "tavis_frames_received_total", "tavis_source_up", "tavis_latency_seconds", "tavis_build_info",
+        ] {
+            #expect(names.contains(name))
+        }
+        #expect(Set(names).count == names.count)
+        for family in metrics { #expect(family.kind != .counter || family.name.hasSuffix("_total")) }
+        running.end()
+        while await iterator.next() != nil {}
+    }
+}
+
+@Suite("Events as JSON Lines")
+struct EventSinkTests {
+    private func event(_ number: Int) -> LiveEvent {
+        LiveEvent(
+            sequence: number, kind: .start, stream: "a", time: 1.5,
+            object: LiveObject(
+                id: 1, class: "bell", state: .sounding, score: 0.5, box: [1, 2, 3, 4], area: 9, ageSeconds: 0,
+                evidenceAgeSeconds: 0))
+    }
+
+    @Test("lines are whole, versioned, and follow a file that was moved away")
+    func file() throws {
+        let path = NSTemporaryDirectory() + "/events-\(UUID().uuidString).jsonl"
+        defer { for name in [path, path + ".1"] { try? FileManager.default.removeItem(atPath: name) } }
+        let sink = try EventSink(path: path)
+        sink.put(event(1))
+        while sink.written < 1 { Thread.sleep(forTimeInterval: 0.01) }
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".1")
+        sink.put(event(2))
+        sink.close()
+        let lines = try [path + ".1", path].map { try String(contentsOfFile: $0, encoding: .utf8) }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let decoded = try lines.map { try decoder.decode(LiveEvent.self, from: Data($0.utf8)) }
+        #expect(decoded == [event(1), event(2)])
+        #expect(lines[0].hasSuffix("\n") && lines[0].contains("\"evidence_age_seconds\":0"))
+    }
+
+    @Test("a pipe that nobody reads costs events, which are counted, but never waits")
+    func pipe() throws {
+        let path = NSTemporaryDirectory() + "/pipe-\(UUID().uuidString)"
+        #expect(mkfifo(path, 0o600) == 0)
+        defer { unlink(path) }
+        let sink = try EventSink(path: path)
+        let start = MediaClock.now
+        for number in 0..<3000 { sink.put(event(number)) }
+        #expect(MediaClock.now - start < .seconds(2))
+        sink.close()
+        #expect(sink.dropped > 0 && sink.written > 100 && sink.dropped + sink.written == 3000)
+    }
+
+    @Test("where nothing can be written, the path is named")
+    func unwritable() {
+        let error = #expect(throws: StreamError.self) { try EventSink(path: "/nonexistent/events") }
+        #expect(error?.description.hasPrefix("/nonexistent/events: cannot be written") == true)
+    }
+}
