@@ -151,7 +151,7 @@ package final class MediaWriter {
                     + "the video is \(settings.width)x\(settings.height)")
         }
         try waitForRoom { tavis_app_src_level_buffers(self.videoOut.raw) < Self.videoQueueFrames }
-        try push(try buffer(of: frame), to: videoOut)
+        try push(try frame.buffer(codedWidth: codedWidth, codedHeight: codedHeight), to: videoOut)
         frameCount += 1
         try pumpAudio(until: frame.pts + Self.audioLead)
     }
@@ -200,34 +200,6 @@ package final class MediaWriter {
                 throw MediaError(.stalled, path, "the encoder took nothing for \(stallTimeout.seconds) s")
             }
         }
-    }
-
-    /// The frame in memory of GStreamer: rows padded to four bytes, edges repeated up to the coded size.
-    private func buffer(of frame: VideoFrame) throws(MediaError) -> UnsafeMutablePointer<GstBuffer> {
-        let stride = (codedWidth * 3 + 3) / 4 * 4
-        guard let buffer = gst_buffer_new_allocate(nil, UInt(stride * codedHeight), nil) else {
-            throw MediaError(.pipeline, path, "no memory for a frame")
-        }
-        var map = GstMapInfo()
-        guard gst_buffer_map(buffer, &map, GST_MAP_WRITE) != 0, let target = map.data else {
-            tavis_buffer_unref(buffer)
-            throw MediaError(.pipeline, path, "the memory of a frame cannot be written")
-        }
-        let rowBytes = frame.width * 3
-        frame.pixels.withUnsafeBufferPointer { pixels in
-            for y in 0..<codedHeight {
-                let row = target + y * stride
-                row.update(from: pixels.baseAddress! + min(y, frame.height - 1) * rowBytes, count: rowBytes)
-                for x in frame.width..<max(frame.width, codedWidth) {
-                    (row + x * 3).update(from: row + rowBytes - 3, count: 3)
-                }
-            }
-        }
-        gst_buffer_unmap(buffer, &map)
-        buffer.pointee.pts = frame.pts.clockTime
-        buffer.pointee.dts = tavis_clock_time_none()
-        buffer.pointee.duration = frame.duration?.clockTime ?? tavis_clock_time_none()
-        return buffer
     }
 
     // MARK: Closing

@@ -101,6 +101,26 @@ package final class Pipeline: @unchecked Sendable {
         try Self.judge(tavis_set_boolean(element.raw, property, on ? 1 : 0), name, property, "true or false")
     }
 
+    /// Chooses one of the names of an enumeration, or flags joined by `+`.
+    package func choose(_ property: String, of name: String, _ choice: String) throws(MediaError) {
+        guard tavis_set_by_name(try element(name).raw, property, choice) != 0 else {
+            throw MediaError(.badProperty, "\(name).\(property)", "has no choice \"\(choice)\"")
+        }
+    }
+
+    /// - Parameter caps: made by this program; values from users never belong into it.
+    func setCaps(_ property: String, of name: String, to caps: String) throws(MediaError) {
+        guard tavis_set_caps(try element(name).raw, property, caps) != 0 else {
+            throw MediaError(.badProperty, "\(name).\(property)", "does not take \(caps)")
+        }
+    }
+
+    /// Times everything by `MediaClock`.
+    func useMediaClock() { tavis_use_system_clock(pipeline) }
+
+    /// Where running time is zero on the pipeline's clock.
+    var baseTime: MediaTime { MediaTime(clockTime: tavis_base_time(pipeline)) ?? .zero }
+
     /// The text of a string property, nil when it has none.
     package func text(of property: String, in name: String) throws(MediaError) -> String? {
         takeString(tavis_get_string(try element(name).raw, property))

@@ -14,7 +14,7 @@ struct Tavisd: ParsableCommand {
             Ctrl-C or SIGTERM, with what was written so far kept.
             """,
         subcommands: [
-            SegmentCommand.self, CtlCommand.self, DemoCommand.self, ImportCommand.self,
+            SegmentCommand.self, RunCommand.self, CtlCommand.self, DemoCommand.self, ImportCommand.self,
             ExportCommand.self,
             InspectCommand.self,
             CheckCommand.self,

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
+package import Foundation
 
 /// Hands items from one thread to another. `put` never waits: what does not fit pushes out the oldest.
-final class BoundedQueue<Item: Sendable>: @unchecked Sendable {  // all state is guarded by `condition`
+package final class BoundedQueue<Item: Sendable>: @unchecked Sendable {  // all state is guarded by `condition`
     private let limit: Int
     private let condition = NSCondition()
     private var items: [Item] = []
     private var isClosed = false
 
-    init(limit: Int) {
+    package init(limit: Int) {
         precondition(limit > 0)
         self.limit = limit
     }
 
     /// - Returns: what was pushed out; nothing is taken once the queue is closed.
     @discardableResult
-    func put(_ item: Item) -> Item? {
+    package func put(_ item: Item) -> Item? {
         condition.lock()
         defer { condition.unlock() }
         guard !isClosed else { return item }
@@ -26,7 +26,7 @@ final class BoundedQueue<Item: Sendable>: @unchecked Sendable {  // all state is
     }
 
     /// The oldest item; nil when none came within `timeout` seconds, or the queue is closed.
-    func take(timeout: TimeInterval) -> Item? {
+    package func take(timeout: TimeInterval) -> Item? {
         let end = Date(timeIntervalSinceNow: timeout)
         condition.lock()
         defer { condition.unlock() }
@@ -36,7 +36,7 @@ final class BoundedQueue<Item: Sendable>: @unchecked Sendable {  // all state is
         return items.isEmpty || isClosed ? nil : items.removeFirst()
     }
 
-    func close() {
+    package func close() {
         condition.lock()
         isClosed = true
         items = []

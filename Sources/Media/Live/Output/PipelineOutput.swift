@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Foundation
+import Synchronization
+
+/// An output with a pipeline and a thread of its own: files, HLS, a device, a window.
+///
+/// It is opened with the first picture, and again after errors, for ever, and when the pictures' size changes. What its
+/// pipeline has no time for is dropped here.
+package final class PipelineOutput: LiveOutput {
+    fileprivate enum Item: Sendable {
+        case frame(VideoFrame)
+        case block(AudioBlock)
+    }
+
+    fileprivate struct Waiting: Sendable {
+        var items: [Item] = []
+        var frames = 0
+        var blocks = 0
+        var isClosed = false
+    }
+
+    private let kind: LiveOutputKind
+    private let stream: String
+    private let hasAudio: Bool
+    private let bitrate: Int
+    private let waiting = Mutex(Waiting())
+    private let ready = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
+    private let told: Mutex<LiveOutputStatus>
+
+    fileprivate static let queuedFrames = 8
+    /// About two seconds.
+    fileprivate static let queuedBlocks = 200
+    private static let budgetInterval = MediaTime.seconds(5)
+    private static let stopTimeout = 8.0
+
+    package init(_ kind: LiveOutputKind, stream: String, hasAudio: Bool, bitrate: Int) {
+        (self.kind, self.stream, self.hasAudio, self.bitrate) = (kind, stream, hasAudio, bitrate)
+        told = Mutex(LiveOutputStatus(name: kind.name))
+        let thread = Thread { self.work() }
+        thread.name = "out-\(stream)"
+        thread.start()
+    }
+
+    package var status: LiveOutputStatus { told.withLock { $0 } }
+
+    package func take(_ frame: VideoFrame) { put(.frame(frame)) }
+    package func take(_ block: AudioBlock) { if hasAudio, kind.takesSound { put(.block(block)) } }
+
+    package func stop() {
+        let isFirst = waiting.withLock { waiting in
+            defer { waiting.isClosed = true }
+            return !waiting.isClosed
+        }
+        guard isFirst else { return }
+        ready.signal()
+        _ = ended.wait(timeout: .now() + Self.stopTimeout)
+    }
+
+    private func put(_ item: Item) {
+        let dropped = waiting.withLock { waiting -> Item? in
+            guard !waiting.isClosed else { return nil }
+            waiting.items.append(item)
+            waiting.count(item, 1)
+            return waiting.tooMuch()
+        }
+        ready.signal()
+        guard let dropped else { return }
+        told.withLock { if case .frame = dropped { $0.framesDropped += 1 } else { $0.audioDropped += 1 } }
+    }
+
+    // MARK: Thread
+
+    private func work() {
+        var session: OutputSession?
+        var failures = 0
+        var retryAt: MediaTime?
+        var budgetAt = MediaClock.now
+        while true {
+            _ = ready.wait(timeout: .now() + 0.5)
+            let (item, isClosed) = next()
+            if isClosed { break }
+            if MediaClock.now >= budgetAt {
+                enforceBudget()
+                budgetAt = MediaClock.now + Self.budgetInterval
+            }
+            guard let item else { continue }
+            if let time = retryAt, MediaClock.now < time { continue }
+            do {
+                try handle(item, &session)
+                if case .frame = item, session != nil { (failures, retryAt) = (0, nil) }
+            } catch {
+                session = nil
+                failures += 1
+                retryAt = MediaClock.now + BackOff().wait(after: failures)
+                told.withLock { ($0.problem, $0.restarts) = (error.description, $0.restarts + 1) }
+            }
+        }
+        session?.close()
+        ended.signal()
+    }
+
+    private func next() -> (Item?, isClosed: Bool) {
+        waiting.withLock { waiting in
+            guard !waiting.isClosed, !waiting.items.isEmpty else { return (nil, waiting.isClosed) }
+            let item = waiting.items.removeFirst()
+            waiting.count(item, -1)
+            return (item, false)
+        }
+    }
+
+    private func handle(_ item: Item, _ session: inout OutputSession?) throws(MediaError) {
+        switch item {
+        case .frame(let frame):
+            if let open = session, open.size != frame.codedSize {
+                open.close()
+                session = nil
+                told.withLock { $0.restarts += 1 }
+            }
+            if session == nil { session = try opened(with: frame) }
+            try session?.push(frame)
+            told.withLock { ($0.problem, $0.framesWritten) = (nil, $0.framesWritten + 1) }
+        case .block(let block):
+            guard let session else { return }
+            if try !session.push(block) { told.withLock { $0.audioDropped += 1 } }
+        }
+    }
+
+    private func opened(with frame: VideoFrame) throws(MediaError) -> OutputSession {
+        enforceBudget()
+        return try OutputSession(kind, stream: stream, hasAudio: hasAudio, bitrate: bitrate, first: frame)
+    }
+
+    private func enforceBudget() {
+        guard case .files(let folder, _, _, _, let budget) = kind else { return }
+        FileBudget(folder: folder, stream: stream, bytes: budget).enforce()
+    }
+}
+
+extension PipelineOutput.Waiting {
+    fileprivate mutating func count(_ item: PipelineOutput.Item, _ change: Int) {
+        if case .frame = item { frames += change } else { blocks += change }
+    }
+
+    /// Takes out the oldest of a kind of which there is too much.
+    fileprivate mutating func tooMuch() -> PipelineOutput.Item? {
+        let isFrame = frames > PipelineOutput.queuedFrames
+        guard isFrame || blocks > PipelineOutput.queuedBlocks else { return nil }
+        let oldest = items.firstIndex { if case .frame = $0 { isFrame } else { !isFrame } }
+        guard let oldest else { return nil }
+        let item = items.remove(at: oldest)
+        count(item, -1)
+        return item
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Foundation
+import Glibc
+import Logging
+import Media
+import Streaming
+import Synchronization
+
+/// `tavisd run` from its start to its end: the daemon, its HTTP interface, the service manager, signals.
+package final class DaemonProcess {
+    private let config: DaemonConfig
+    private let path: String
+    private let logger: Logger
+    private let daemon: Daemon
+    private let devices: Devices
+    private let http: HTTPServer?
+    private let requests = Requests()
+
+    /// Loads the model and sets everything up; nothing is opened yet.
+    ///
+    /// - Throws: what keeps the daemon from ever working: a wrong bundle, missing credentials, addresses in use.
+    package init(_ config: DaemonConfig, path: String) throws {
+        LogOutput.start(config.logging)
+        (self.config, self.path) = (config, path)
+        logger = Logger(label: "tavisd")
+        let start = MediaClock.now
+        let model = try ModelHost(config.model)
+        logger.notice(
+            "model ready",
+            metadata: ["model": "\(model.name)", "seconds": "\((MediaClock.now - start).seconds)"])
+        for licence in model.licences { logger.notice("licence", metadata: ["text": "\(licence)"]) }
+        let credentials = Credentials()
+        devices = try Devices(config, credentials: credentials)
+        let hub = EventHub(file: try config.eventFile.map { try EventSink(path: $0) })
+        daemon = Daemon(
+            config, model: model, connector: devices, hub: hub, configPath: path, logger: logger)
+        http = try Self.server(config, daemon, credentials, logger)
+    }
+
+    private static func server(
+        _ config: DaemonConfig, _ daemon: Daemon, _ credentials: Credentials, _ logger: Logger
+    ) throws -> HTTPServer? {
+        let socket = config.controlSocket ?? usualSocket
+        guard config.http.isOn || socket != nil else { return nil }
+        var settings = HTTPSettings()
+        settings.address = config.http.address
+        settings.port = config.http.isOn ? config.http.port : nil
+        settings.token = try config.http.credential.map(credentials.text)
+        settings.socketPath = socket
+        let encoder = JPEGEncoder()
+        return try HTTPServer(
+            settings, control: daemon, jpeg: { try encoder.encode($0, maxWidth: $1) }, logger: logger)
+    }
+
+    /// Under systemd, in the unit's own folder of `/run`.
+    private static var usualSocket: String? {
+        ProcessInfo.processInfo.environment["RUNTIME_DIRECTORY"].map { "\($0)/control.sock" }
+    }
+
+    /// Runs until a signal ends it.
+    ///
+    /// - Returns: nil after SIGTERM, the exit code after another signal.
+    package func run() throws -> Int32? {
+        let signals = requests.watch()
+        defer { withExtendedLifetime(signals) {} }
+        try daemon.start()
+        let server = http.map { http in
+            Task { [requests] in
+                do { try await http.run() } catch { requests.put(.failed("http interface: \(error)")) }
+            }
+        }
+        ServiceManager.ready(summary)
+        defer { shutDown(server) }
+        return try loop()
+    }
+
+    private func loop() throws -> Int32? {
+        let interval = min(ServiceManager.watchdogInterval ?? .seconds(5), .seconds(5))
+        while true {
+            switch requests.next(within: interval) {
+            case .reload: reload()
+            case .stop(let signal): return signal == SIGTERM ? nil : 128 + signal
+            case .failed(let why): throw ServiceError(detail: why)
+            case nil: break
+            }
+            let health = daemon.health
+            // A daemon that hangs is better killed and started again.
+            if health.isLive { ServiceManager.alive() }
+            ServiceManager.status(health.isLive ? summary : health.problems.joined(separator: "; "))
+        }
+    }
+
+    private func reload() {
+        ServiceManager.reloading()
+        let done = DispatchSemaphore(value: 0)
+        Task { [daemon, logger] in
+            do {
+                for outcome in try await daemon.reload() {
+                    logger.notice(
+                        "reloaded",
+                        metadata: [
+                            "stream": "\(outcome.stream)", "action": "\(outcome.action.rawValue)",
+                            "why": "\(outcome.why ?? "")",
+                        ])
+                }
+            } catch {
+                logger.error("configuration not reloaded", metadata: ["why": "\(error)"])
+            }
+            done.signal()
+        }
+        done.wait()
+        ServiceManager.ready(summary)
+    }
+
+    private func shutDown(_ server: Task<Void, Never>?) {
+        ServiceManager.stopping()
+        server?.cancel()
+        daemon.stop()
+        devices.stop()
+        logger.notice("stopped")
+    }
+
+    /// How the streams are, in a line.
+    private var summary: String {
+        let streams = daemon.streams()
+        let states = Dictionary(grouping: streams, by: \.state)
+        let parts = [StreamStatus.State.running, .degraded, .down, .starting, .paused].compactMap { state in
+            states[state].map { "\($0.count) \(state.rawValue)" }
+        }
+        return streams.isEmpty ? "no streams" : "streams: " + parts.joined(separator: ", ")
+    }
+}
+
+/// Why the daemon ended by itself.
+package struct ServiceError: Error, Sendable, CustomStringConvertible {
+    package var detail: String
+    package var description: String { detail }
+}
+
+/// What the process is asked to do, by signals or by its own parts.
+private final class Requests: Sendable {
+    enum Request: Sendable {
+        case reload
+        case stop(Int32)
+        case failed(String)
+    }
+
+    private let waiting = Mutex<[Request]>([])
+    private let ready = DispatchSemaphore(value: 0)
+
+    func put(_ request: Request) {
+        waiting.withLock { $0.append(request) }
+        ready.signal()
+    }
+
+    func next(within time: MediaTime) -> Request? {
+        _ = ready.wait(timeout: .now() + time.seconds)
+        return waiting.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+    }
+
+    /// A second signal to stop ends the process at once.
+    func watch() -> [any DispatchSourceSignal] {
+        signal(SIGPIPE, SIG_IGN)
+        let stopping = Mutex(false)
+        return [SIGHUP, SIGINT, SIGTERM].map { number in
+            // Only what the default action does not get reaches a dispatch source.
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { [self] in
+                guard number != SIGHUP else { return put(.reload) }
+                let isSecond = stopping.withLock { stopping in
+                    defer { stopping = true }
+                    return stopping
+                }
+                if isSecond { _exit(128 + number) }
+                put(.stop(number))
+            }
+            source.resume()
+            return source
+        }
+    }
+}
