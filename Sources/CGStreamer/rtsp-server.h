@@ -109,7 +109,7 @@ static inline GstElement *tavis_bin_get_deep(GstElement *bin, const char *name) 
     return gst_bin_get_by_name_recurse_up(GST_BIN(bin), name);
 }
 
-/// `FOLDER/NAME-YYYYmmdd-HHMMSS.EXT` in UTC, with -1, -2, … where that is taken.
+/// `FOLDER/NAME-YYYYmmdd-HHMMSS.EXT` in UTC, with _1, _2, … where that is taken; by name they are in the order of time.
 static gchar *tavis_file_name(GstElement *sink, guint number, GstSample *sample, gpointer data) {
     (void)sink;
     (void)number;
@@ -121,7 +121,7 @@ static gchar *tavis_file_name(GstElement *sink, guint number, GstSample *sample,
     gchar *path = g_strdup_printf("%s-%s.%s", parts[0], stamp, parts[1]);
     for (int turn = 1; g_file_test(path, G_FILE_TEST_EXISTS) && turn < 1000; turn++) {
         g_free(path);
-        path = g_strdup_printf("%s-%s-%d.%s", parts[0], stamp, turn, parts[1]);
+        path = g_strdup_printf("%s-%s_%d.%s", parts[0], stamp, turn, parts[1]);
     }
     g_free(stamp);
     return path;

@@ -97,5 +97,12 @@ package enum ElementCatalog {
         ("opusenc", "encoding Opus", base), ("vorbisenc", "encoding Vorbis", base),
         ("mp4mux", "writing mp4", good), ("matroskamux", "writing mkv", good),
         ("webmmux", "writing webm", good),
+        ("v4l2src", "cameras", good), ("alsasrc", "microphones by ALSA", "gstreamer1.0-alsa"),
+        ("pulsesrc", "microphones by PulseAudio", "gstreamer1.0-pulseaudio"),
+        ("pipewiresrc", "microphones by PipeWire", "gstreamer1.0-pipewire"),
+        ("splitmuxsink", "recordings", good), ("hlssink2", "HLS", bad), ("jpegenc", "previews", good),
+        ("rtph264pay", "serving rtsp", good), ("rtpopuspay", "serving rtsp", good),
+        ("errorignore", "serving rtsp", bad), ("v4l2sink", "video devices", good),
+        ("autovideosink", "windows", good),
     ]
 }

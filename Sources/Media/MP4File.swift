@@ -10,20 +10,23 @@ enum MP4File {
         var body: Range<UInt64>
     }
 
-    /// Refuses a file whose boxes say more than it holds, or that lost its index. Other formats pass.
+    /// Refuses a file whose boxes say more than it holds, or that lost its index. Of one in fragments the last may be
+    /// cut off: what is before can be read. Other formats pass.
     static func checkComplete(_ path: String, _ name: String) throws(MediaError) {
         guard let file = try? RandomAccessFile(path, name, writable: false) else { return }
         guard let first = try header(file, at: 0, end: file.size), first.type == "ftyp" else { return }
         var offset: UInt64 = 0
-        var hasIndex = false
+        var hasIndex = false, hasFragments = false
         while let box = try header(file, at: offset, end: .max) {
             if box.body.upperBound > file.size {
+                if hasFragments { return }
                 throw MediaError(
                     .truncated, name,
                     "the file is cut off: its '\(box.type)' part ends at byte "
                         + "\(box.body.upperBound), the file at \(file.size)")
             }
-            hasIndex = hasIndex || box.type == "moov" || box.type == "moof"
+            hasFragments = hasFragments || box.type == "moof"
+            hasIndex = hasIndex || hasFragments || box.type == "moov"
             offset = box.body.upperBound
         }
         if !hasIndex { throw MediaError(.truncated, name, "the file is cut off: it has no index ('moov')") }

@@ -22,6 +22,7 @@ package enum PipelineFile: String, CaseIterable, Sendable {
     case liveOutRTSP = "live-out-rtsp"
     case liveOutRTSPAudio = "live-out-rtsp-audio"
     case liveOutFiles = "live-out-files"
+    case liveOutFilesMKV = "live-out-files-mkv"
     case liveOutFilesAudio = "live-out-files-audio"
     case liveOutHLS = "live-out-hls"
     case liveOutHLSAudio = "live-out-hls-audio"
@@ -60,6 +61,7 @@ package enum PipelineFile: String, CaseIterable, Sendable {
         case .liveOutRTSP: PackageResources.live_out_rtsp_pipeline
         case .liveOutRTSPAudio: PackageResources.live_out_rtsp_audio_pipeline
         case .liveOutFiles: PackageResources.live_out_files_pipeline
+        case .liveOutFilesMKV: PackageResources.live_out_files_mkv_pipeline
         case .liveOutFilesAudio: PackageResources.live_out_files_audio_pipeline
         case .liveOutHLS: PackageResources.live_out_hls_pipeline
         case .liveOutHLSAudio: PackageResources.live_out_hls_audio_pipeline

@@ -32,6 +32,10 @@ package final class DaemonProcess {
         for licence in model.licences { logger.notice("licence", metadata: ["text": "\(licence)"]) }
         let credentials = Credentials()
         devices = try Devices(config, credentials: credentials)
+        if let port = devices.rtspPort {
+            logger.notice(
+                "rtsp server listens", metadata: ["address": "\(config.rtsp.address)", "port": "\(port)"])
+        }
         let hub = EventHub(file: try config.eventFile.map { try EventSink(path: $0) })
         daemon = Daemon(
             config, model: model, connector: devices, hub: hub, configPath: path, logger: logger)

@@ -64,7 +64,8 @@ struct ControlOptions: ParsableArguments {
     }
 
     /// The same about one stream.
-    func ask(_ method: String, stream: String, _ action: String? = nil, _ body: Data = Data()) throws -> Data {
+    func ask(_ method: String, stream: String, _ action: String? = nil, _ body: Data = Data()) throws -> Data
+    {
         // What is no name must not become another path.
         let name = stream.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
         return try ask(method, "/v1/streams/\(name)" + (action.map { "/\($0)" } ?? ""), body)
@@ -195,7 +196,8 @@ extension CtlCommand {
         @Option(help: "How long.") var seconds = 10.0
 
         func run() throws {
-            _ = try control.ask("POST", stream: stream, "record", try JSONEncoder().encode(["seconds": seconds]))
+            _ = try control.ask(
+                "POST", stream: stream, "record", try JSONEncoder().encode(["seconds": seconds]))
         }
     }
 }

@@ -5,9 +5,17 @@ import Testing
 @testable import Media
 
 @Suite struct PipelineTests {
-    @Test("every file in pipelines/ is built in and can be made", arguments: PipelineFile.allCases)
+    /// Of all elements, only PipeWire's are left to those who have it.
+    private static let usable = PipelineFile.allCases.filter {
+        (try? $0 != .liveInPipeWire || ElementCatalog.has("pipewiresrc")) ?? false
+    }
+
+    @Test("every file in pipelines/ is built in and can be made", arguments: usable)
     func parse(file: PipelineFile) throws {
-        let pipeline = try Pipeline(file)
+        // A branch of sound hangs on the pictures' pipeline.
+        let isBranch = file.rawValue.hasPrefix("live-out-") && file.rawValue.hasSuffix("-audio")
+        let pictures = isBranch ? PipelineFile(rawValue: String(file.rawValue.dropLast(6))) : nil
+        let pipeline = try Pipeline(text: (pictures.map { $0.text + "\n" } ?? "") + file.text)
         #expect(pipeline.has("source") || pipeline.has("video_out"))
     }
 
@@ -64,7 +72,7 @@ import Testing
         #expect(try ElementCatalog.has("appsink"))
         #expect(try !ElementCatalog.has("nosuchelement"))
         let missing = try ElementCatalog.check().filter { !$0.isPresent }.map(\.element)
-        #expect(Set(missing).isSubset(of: ["dav1ddec"]))
+        #expect(Set(missing).isSubset(of: ["dav1ddec", "pipewiresrc"]))
     }
 }
 

@@ -127,6 +127,8 @@ final class Workplace: Sendable {
             try process.run()
         }
 
+        /// What it has said on the error output so far.
+        var said: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
         func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
         var isRunning: Bool { process.isRunning }
 

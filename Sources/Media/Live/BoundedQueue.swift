@@ -2,7 +2,8 @@
 package import Foundation
 
 /// Hands items from one thread to another. `put` never waits: what does not fit pushes out the oldest.
-package final class BoundedQueue<Item: Sendable>: @unchecked Sendable {  // all state is guarded by `condition`
+// All state is guarded by `condition`.
+package final class BoundedQueue<Item: Sendable>: @unchecked Sendable {
     private let limit: Int
     private let condition = NSCondition()
     private var items: [Item] = []

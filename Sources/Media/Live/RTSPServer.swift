@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// One thread runs it. A mount's pipeline exists only while somebody watches, so that nothing is encoded for nobody,
 /// and all its viewers share it.
-package final class RTSPServer: @unchecked Sendable {  // GStreamer locks its own objects; nothing changes after init
+// GStreamer locks its own objects; nothing changes after init.
+package final class RTSPServer: @unchecked Sendable {
     package struct Login: Sendable {
         package var user, password: String
         package init(user: String, password: String) { (self.user, self.password) = (user, password) }
@@ -104,7 +105,8 @@ package final class RTSPMount: LiveOutput {
         var isStopped = false
     }
 
-    private let server: RTSPServer
+    /// Let go of at the end: viewers may hold the mount, and only without the server they go.
+    private let server: Mutex<RTSPServer?>
     private let path: String
     private let hasAudio: Bool
     private let bitrate: Int
@@ -114,7 +116,8 @@ package final class RTSPMount: LiveOutput {
     ///   - path: for example `/door`.
     ///   - bitrate: of H.264 in kbit/s.
     package init(_ server: RTSPServer, path: String, hasAudio: Bool, bitrate: Int) {
-        (self.server, self.path, self.bitrate) = (server, path, bitrate)
+        self.server = Mutex(server)
+        (self.path, self.bitrate) = (path, bitrate)
         self.hasAudio = hasAudio
         add()
     }
@@ -131,7 +134,7 @@ package final class RTSPMount: LiveOutput {
             retain: { if let context = $0 { _ = Unmanaged<RTSPMount>.fromOpaque(context).retain() } },
             release: { if let context = $0 { Unmanaged<RTSPMount>.fromOpaque(context).release() } },
             context: Unmanaged.passUnretained(self).toOpaque())
-        server.add(path, launch: "( \(branches) )", mount)
+        server.withLock { $0 }?.add(path, launch: "( \(branches) )", mount)
     }
 
     package var status: LiveOutputStatus {
@@ -222,6 +225,11 @@ package final class RTSPMount: LiveOutput {
             (state.video, state.audio, state.media) = (nil, nil, nil)
             return true
         }
-        if isFirst { server.remove(path) }
+        guard isFirst else { return }
+        let server = server.withLock { server in
+            defer { server = nil }
+            return server
+        }
+        server?.remove(path)
     }
 }

@@ -29,7 +29,8 @@ package enum LiveOutputKind: Sendable, Hashable {
     func text(withSound: Bool) -> String {
         let (pictures, sound): (PipelineFile, PipelineFile?) =
             switch self {
-            case .files: (.liveOutFiles, .liveOutFilesAudio)
+            case .files(_, .mp4, _, _, _): (.liveOutFiles, .liveOutFilesAudio)
+            case .files(_, .mkv, _, _, _): (.liveOutFilesMKV, .liveOutFilesAudio)
             case .hls: (.liveOutHLS, .liveOutHLSAudio)
             case .v4l2: (.liveOutV4L2, nil)
             case .window: (.liveOutWindow, nil)

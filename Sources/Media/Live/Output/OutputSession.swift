@@ -25,6 +25,7 @@ final class OutputSession {
     private static let pushTimeout = MediaTime.seconds(5)
     private static let closeTimeout = MediaTime.seconds(5)
     private static let queuedFrames: UInt64 = 4
+    private static let usualDuration = MediaTime.milliseconds(40)
 
     init(
         _ kind: LiveOutputKind, stream: String, hasAudio: Bool, bitrate: Int, first: VideoFrame
@@ -45,14 +46,6 @@ final class OutputSession {
         switch kind {
         case .files(let folder, let container, let seconds, let bytes, _):
             try makeFolder(folder)
-            let (muxer, properties) =
-                switch container {
-                // What is written stays readable whatever happens next.
-                case .mp4: ("mp4mux", "properties,fragment-duration=(uint)1000")
-                case .mkv: ("matroskamux", "properties,offset-to-zero=true")
-                }
-            try pipeline.set("muxer-factory", of: "sink", to: muxer)
-            try pipeline.choose("muxer-properties", of: "sink", properties)
             try pipeline.set("max-size-time", of: "sink", to: seconds * 1_000_000_000)
             try pipeline.set("max-size-bytes", of: "sink", to: bytes ?? 0)
             tavis_name_files(try pipeline.element("sink").raw, "\(folder)/\(stream)", container.rawValue)
@@ -81,9 +74,13 @@ final class OutputSession {
         var placed = frame
         placed.pts = frame.pts - origin
         guard placed.pts > lastFrame else { return }
+        // A muxer leaves out a last picture that lasts no time.
+        placed.duration = frame.duration ?? min(placed.pts - lastFrame, Self.usualDuration)
         lastFrame = placed.pts
-        try fillSilence(until: placed.pts)
-        try waitForRoom()
+        if placed.pts - audioEnd > Self.longestWait {
+            try fillSilence(to: placed.pts - Self.silenceMargin)
+        }
+        try waitForRoom(for: placed.pts)
         try push(try placed.buffer(codedWidth: size.width, codedHeight: size.height), to: video)
     }
 
@@ -98,16 +95,14 @@ final class OutputSession {
         return true
     }
 
-    private func fillSilence(until time: MediaTime) throws(MediaError) {
-        guard audio != nil, time - audioEnd > Self.longestWait else { return }
-        let missing = time - Self.silenceMargin - audioEnd
-        let count = Int(missing.seconds * Double(audioFormat.rate))
-        let silence = [Float](
-            repeating: 0, count: max(1, min(count, 60 * audioFormat.rate)) * audioFormat.channels)
+    private func fillSilence(to end: MediaTime) throws(MediaError) {
+        let missing = Int((end - audioEnd).seconds * Double(audioFormat.rate))
+        guard audio != nil, missing > 0 else { return }
+        let count = min(missing, 60 * audioFormat.rate) * audioFormat.channels
         try send(
             AudioBlock(
-                pts: audioEnd, sampleRate: audioFormat.rate, channels: audioFormat.channels, samples: silence)
-        )
+                pts: audioEnd, sampleRate: audioFormat.rate, channels: audioFormat.channels,
+                samples: [Float](repeating: 0, count: count)))
     }
 
     private func send(_ block: AudioBlock) throws(MediaError) {
@@ -129,10 +124,13 @@ final class OutputSession {
         if let error = pipeline.firstError(waiting: .zero) { throw error.about(name) }
     }
 
-    private func waitForRoom() throws(MediaError) {
+    private func waitForRoom(for time: MediaTime) throws(MediaError) {
         let deadline = Deadline(after: Self.pushTimeout)
+        let patience = Deadline(after: Self.silenceMargin)
         while tavis_app_src_level_buffers(video.raw) >= Self.queuedFrames {
             if let error = pipeline.firstError(waiting: .milliseconds(5)) { throw error.about(name) }
+            // Nobody else brings the sound that the muxer may be waiting for.
+            if patience.isPast { try fillSilence(to: time) }
             if deadline.isPast {
                 throw MediaError(.stalled, name, "took nothing for \(Self.pushTimeout.seconds) s")
             }

@@ -66,8 +66,11 @@ package final class PipelineOutput: LiveOutput {
             return waiting.tooMuch()
         }
         ready.signal()
-        guard let dropped else { return }
-        told.withLock { if case .frame = dropped { $0.framesDropped += 1 } else { $0.audioDropped += 1 } }
+        if let dropped { count(dropped: dropped) }
+    }
+
+    private func count(dropped item: Item) {
+        told.withLock { if case .frame = item { $0.framesDropped += 1 } else { $0.audioDropped += 1 } }
     }
 
     // MARK: Thread
@@ -86,13 +89,17 @@ package final class PipelineOutput: LiveOutput {
                 budgetAt = MediaClock.now + Self.budgetInterval
             }
             guard let item else { continue }
-            if let time = retryAt, MediaClock.now < time { continue }
+            if let time = retryAt, MediaClock.now < time {
+                count(dropped: item)
+                continue
+            }
             do {
                 try handle(item, &session)
                 if case .frame = item, session != nil { (failures, retryAt) = (0, nil) }
             } catch {
                 session = nil
                 failures += 1
+                count(dropped: item)
                 retryAt = MediaClock.now + BackOff().wait(after: failures)
                 told.withLock { ($0.problem, $0.restarts) = (error.description, $0.restarts + 1) }
             }

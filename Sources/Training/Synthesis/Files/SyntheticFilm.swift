@@ -28,6 +28,15 @@ package struct SyntheticFilm {
         return sound.sounding(at: time).masking(scene.render(at: time, width: width, height: height).visible)
     }
 
+    /// A frame's picture, RGB, `[height, width, 3]`.
+    package func picture(frame: Int) -> [UInt8] {
+        let time = Double(frame) / Double(SyntheticVideo.framesPerSecond)
+        return scene.render(at: time, width: width, height: height).image.pixels
+    }
+
+    /// 5 s at 16 kHz, mono.
+    package var samples: [Float] { sound.render() }
+
     /// As mp4.
     package func write(to path: String) throws(MediaError) {
         let video = SyntheticVideo(width: width, height: height)

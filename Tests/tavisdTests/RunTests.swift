@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Media
+import Service
+import Streaming
+import Synchronization
+import Testing
+import Training
+
+/// A camera on the network that plays pictures and sound over and over, 25 pictures a second.
+private final class FilmCamera: Sendable {
+    let server: RTSPServer
+    private let mount: RTSPMount
+    private let isOpen = Mutex(true)
+    private let ended = DispatchSemaphore(value: 0)
+
+    /// - Parameters:
+    ///   - frames: `[height, width, 3]` each, as many as there are sounds.
+    ///   - sounds: of each frame, 640 samples at 16 kHz.
+    init(_ server: RTSPServer, path: String, width: Int, height: Int, frames: [[UInt8]], sounds: [[Float]]) {
+        self.server = server
+        mount = RTSPMount(server, path: path, hasAudio: true, bitrate: 4000)
+        let thread = Thread { [self] in
+            let start = MediaClock.now
+            var count = 0
+            while isOpen.withLock({ $0 }) {
+                let time = start + .milliseconds(Int64(count) * 40)
+                let ahead = time - MediaClock.now
+                if ahead > .zero { Thread.sleep(forTimeInterval: ahead.seconds) }
+                let index = count % frames.count
+                mount.take(
+                    AudioBlock(pts: time, sampleRate: 16_000, channels: 1, samples: sounds[index]))
+                mount.take(
+                    VideoFrame(
+                        width: width, height: height, pts: time, duration: .milliseconds(40),
+                        pixels: frames[index]))
+                count += 1
+            }
+            ended.signal()
+        }
+        thread.start()
+    }
+
+    func stop() {
+        isOpen.withLock { $0 = false }
+        ended.wait()
+        mount.stop()
+    }
+}
+
+/// Tells which of some pictures one is that was coded and painted on.
+private struct PictureFinder {
+    private static let step = 8
+    private let samples: [[Int]]
+
+    init(_ pictures: [[UInt8]], width: Int, height: Int) {
+        samples = pictures.map { Self.samples($0, width: width, height: height) }
+    }
+
+    func number(of frame: VideoFrame) -> Int {
+        let own = Self.samples(frame.pixels, width: frame.width, height: frame.height)
+        let distances = samples.map { zip(own, $0).reduce(0) { $0 + min(60, abs($1.0 - $1.1)) } }
+        return distances.indices.min { distances[$0] < distances[$1] } ?? 0
+    }
+
+    private static func samples(_ pixels: [UInt8], width: Int, height: Int) -> [Int] {
+        stride(from: 0, to: height, by: step).flatMap { y in
+            stride(from: 0, to: width, by: step).map { Int(pixels[3 * (y * width + $0) + 1]) }
+        }
+    }
+}
+
+/// What a viewer gets.
+private final class Viewer: Sendable {
+    struct State: Sendable {
+        var frames: [VideoFrame] = []
+        var blocks: [AudioBlock] = []
+    }
+    private final class Store: Sendable {
+        let state = Mutex(State())
+    }
+
+    private let store = Store()
+    private let input: LiveInput
+
+    var seen: State { store.state.withLock { $0 } }
+
+    /// One connection for both, so that the server tells how they lie to each other.
+    init(_ uri: String) {
+        let text = """
+            rtspsrc name=source location=\(uri) protocols=tcp latency=300
+            source. ! application/x-rtp,media=video ! decodebin ! videoconvert ! video/x-raw,format=RGB
+            ! appsink name=video_in sync=false max-buffers=50
+            source. ! application/x-rtp,media=audio ! decodebin ! audioconvert
+            ! audio/x-raw,format=F32LE,layout=interleaved ! appsink name=audio_in sync=false max-buffers=500
+            """
+        let handlers = LiveInputHandlers(
+            video: { [store] frame in store.state.withLock { $0.frames.append(frame) } },
+            audio: { [store] block in store.state.withLock { $0.blocks.append(block) } })
+        input = LiveInput(
+            .init(.pipeline(text: text, name: "viewer"), tracks: [.video, .audio]), name: "viewer",
+            handlers: handlers)
+        input.start()
+    }
+
+    func stop() { input.stop() }
+}
+
+@Suite("The daemon as a program", .serialized)
+struct RunTests {
+    private let place: Workplace
+
+    init() throws { place = try Workplace() }
+
+    private func wait(_ seconds: Double, until holds: () -> Bool) {
+        let end = Date(timeIntervalSinceNow: seconds)
+        while !holds(), Date() < end { Thread.sleep(forTimeInterval: 0.05) }
+    }
+
+    /// Starts the daemon and waits until it is ready.
+    private func daemon(_ config: String) throws -> Workplace.Running {
+        try Data(config.utf8).write(to: URL(filePath: place.path("run.yaml")))
+        let running = try place.start(["run", "--config", "run.yaml"])
+        wait(20) { running.said.contains("http interface listens") || !running.isRunning }
+        return running
+    }
+
+    private func listeningPort(_ said: String) -> Int? {
+        said.split(separator: "\n").first { $0.contains("rtsp server") }
+            .flatMap { $0.split(separator: " ").last { $0.hasPrefix("port=") } }
+            .flatMap { Int($0.dropFirst(5)) }
+    }
+
+    private func ctl(_ arguments: String...) throws -> Workplace.Outcome {
+        try place.start(["ctl"] + arguments + ["--socket", place.path("c.sock")]).wait()
+    }
+
+    private var head: String {
+        "http: {port: 0}\nrtsp: {port: 0}\ncontrol: {socket: \(place.path("c.sock"))}\n"
+    }
+
+    @Test("a camera's pictures come out again with what sounds marked, at their rate, with their sound")
+    func marks() throws {
+        let film = SyntheticFilm(seed: 1, level: .medium, width: 320, height: 240)
+        let frames = (0..<SyntheticFilm.frameCount).map(film.picture)
+        let samples = film.samples
+        let sounds = frames.indices.map { Array(samples[$0 * 640..<($0 + 1) * 640]) }
+        let camera = FilmCamera(
+            try RTSPServer(address: "127.0.0.1", port: 0), path: "/film", width: film.width,
+            height: film.height, frames: frames, sounds: sounds)
+        defer { camera.stop() }
+        let daemon = try daemon(
+            head + """
+                streams:
+                  - name: film
+                    video: {kind: rtsp, uri: "rtsp://127.0.0.1:\(camera.server.port)/film"}
+                    outputs: [{kind: rtsp, mount: /out, bitrate: 4000}]
+                """)
+        let port = try #require(listeningPort(daemon.said), "\(daemon.said)")
+        wait(20) { (try? ctl("status").out.contains("film: running")) ?? false }
+        let viewer = Viewer("rtsp://127.0.0.1:\(port)/out")
+        wait(20) { !viewer.seen.frames.isEmpty }
+        Thread.sleep(forTimeInterval: 12)
+        let status = try ctl("status")
+        viewer.stop()
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().code == 0)
+        let seen = viewer.seen
+        let finder = PictureFinder(frames, width: film.width, height: film.height)
+        let numbered = seen.frames.map { (number: finder.number(of: $0), frame: $0) }
+        let seconds = ((seen.frames.last?.pts ?? .zero) - (seen.frames.first?.pts ?? .zero)).seconds
+        #expect(Double(seen.frames.count) / seconds > 22, "\(seen.frames.count) frames in \(seconds) s")
+        #expect(seen.blocks.contains { $0.samples.contains { abs($0) > 0.05 } })
+        #expect(status.out.contains("film: running") || status.out.contains("film: degraded"))
+        let overlap = Self.overlap(numbered, frames: frames, film: film)
+        print("overlay against truth over RTSP: M_J \(overlap) % on \(numbered.count) frames")
+        #expect(numbered.count > 100 && overlap > 15, "M_J \(overlap)")
+    }
+
+    /// Mean overlap of what was painted with what sounds, in percent, over frames on which something sounds.
+    private static func overlap(
+        _ seen: [(number: Int, frame: VideoFrame)], frames: [[UInt8]], film: SyntheticFilm
+    ) -> Double {
+        var overlaps: [Double] = []
+        for (number, frame) in seen {
+            let truth = film.truth(frame: number), plain = frames[number]
+            var both = 0, either = 0
+            for pixel in truth.indices {
+                let change = (0..<3).reduce(0) { sum, channel in
+                    sum + abs(Int(frame.pixels[3 * pixel + channel]) - Int(plain[3 * pixel + channel]))
+                }
+                let (isPainted, isTrue) = (change > 100, truth[pixel] != 0)
+                if isPainted || isTrue { either += 1 }
+                if isPainted && isTrue { both += 1 }
+            }
+            if truth.contains(where: { $0 != 0 }) { overlaps.append(Double(both) / Double(max(1, either))) }
+        }
+        return overlaps.isEmpty ? 0 : 100 * overlaps.reduce(0, +) / Double(overlaps.count)
+    }
+
+    @Test("sound and pictures stay together within 40 ms on their way through")
+    func skew() throws {
+        // A white picture and a beep, once a second.
+        let (width, height) = (160, 120)
+        let frames = (0..<25).map { [UInt8](repeating: $0 == 0 ? 255 : 10, count: 3 * width * height) }
+        let sounds = (0..<25).map { index in
+            (0..<640).map { index == 0 ? 0.8 * sin(Float($0) * 0.4) : Float(0) }
+        }
+        let camera = FilmCamera(
+            try RTSPServer(address: "127.0.0.1", port: 0), path: "/flash", width: width, height: height,
+            frames: frames, sounds: sounds)
+        defer { camera.stop() }
+        let daemon = try daemon(
+            head + """
+                streams:
+                  - name: flash
+                    overlay: false
+                    video: {kind: rtsp, uri: "rtsp://127.0.0.1:\(camera.server.port)/flash"}
+                    outputs: [{kind: rtsp, mount: /out}]
+                """)
+        let port = try #require(listeningPort(daemon.said), "\(daemon.said)")
+        wait(20) { (try? ctl("status").out.contains("25 frames/s")) ?? false }
+        let viewer = Viewer("rtsp://127.0.0.1:\(port)/out")
+        wait(30) { viewer.seen.frames.count > 200 }
+        viewer.stop()
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().code == 0)
+        let seen = viewer.seen
+        let flashes = Self.onsets(
+            seen.frames.map { ($0.pts.seconds, Float($0.pixels[$0.pixels.count / 2]) / 255) })
+        let beeps = Self.onsets(
+            seen.blocks.flatMap { block in
+                (0..<block.frameCount).map {
+                    (
+                        block.pts.seconds + Double($0) / Double(block.sampleRate),
+                        abs(block.samples[$0 * block.channels])
+                    )
+                }
+            })
+        let skews = flashes.compactMap { flash in
+            beeps.map { $0 - flash }.min { abs($0) < abs($1) }.flatMap { abs($0) < 0.5 ? $0 : nil }
+        }.sorted()
+        let middle = try #require(skews.isEmpty ? nil : skews[skews.count / 2], "\(flashes) \(beeps)")
+        print("sound against pictures through the daemon: \(middle * 1000) ms")
+        #expect(abs(middle) <= 0.04 && skews.count >= 4, "\(skews)")
+    }
+
+    /// Times at which a level rises over one half, at least half a second apart.
+    private static func onsets(_ levels: [(time: Double, level: Float)]) -> [Double] {
+        var result: [Double] = []
+        for (time, level) in levels where level > 0.4 && time - (result.last ?? -9) > 0.5 {
+            result.append(time)
+        }
+        return result
+    }
+
+    @Test("ctl pauses, resumes, reloads good and bad files, adds and removes; the daemon ends cleanly")
+    func control() throws {
+        let stream = "streams:\n  - {name: a, video: {kind: test, width: 64, height: 48}}\n"
+        let daemon = try daemon(head + stream)
+        wait(15) { (try? ctl("status").out.contains("a: running")) ?? false }
+        #expect(try ctl("pause", "a").code == 0)
+        #expect(try ctl("status").out.hasPrefix("a: paused"))
+        #expect(try ctl("resume", "a").code == 0)
+        #expect(try ctl("pause", "b").errors.contains("there is no stream b"))
+        try Data("{name: b, video: {kind: test}, audio: {kind: test}}".utf8).write(
+            to: URL(filePath: place.path("b.yaml")))
+        #expect(try ctl("add", "b.yaml").code == 0)
+        #expect(try ctl("remove", "b").code == 0)
+        try Data((head + stream + "  - {name: c, video: {kind: test}}\n").utf8).write(
+            to: URL(filePath: place.path("run.yaml")))
+        #expect(try ctl("reload").out == "a: unchanged\nc: added\n")
+        try Data("streams: 1".utf8).write(to: URL(filePath: place.path("run.yaml")))
+        let refused = try ctl("reload")
+        #expect(refused.code != 0 && refused.errors.contains("run.yaml:1: streams: expected"))
+        #expect(try ctl("status").out.split(separator: "\n").count == 2)
+        daemon.send(SIGTERM)
+        let outcome = try daemon.wait()
+        #expect(outcome.code == 0 && outcome.errors.contains("stopped"), "\(outcome.errors)")
+    }
+
+    @Test(
+        "what cannot work ends at once, with a line that names it and a code",
+        arguments: [
+            ("streams: [{name: a}]", Int32(78), "streams[0].video"),
+            ("model: {bundle: /nonexistent}\nstreams: []", 65, "/nonexistent"),
+            ("http: {port: 0, credential: x}\nstreams: []", 78, "credential x"),
+            ("http: {port: 0}\nevents: {file: /nonexistent/e}\nstreams: []", 73, "/nonexistent/e"),
+        ])
+    func refused(_ config: String, _ code: Int32, _ message: String) throws {
+        try Data(config.utf8).write(to: URL(filePath: place.path("run.yaml")))
+        let outcome = try place.run("run", "--config", "run.yaml")
+        #expect(outcome.code == code && outcome.errors.contains(message), "\(outcome.code) \(outcome.errors)")
+    }
+
+    @Test("files and events are whole after SIGTERM, and readable after kill -9")
+    func files() throws {
+        let config =
+            head + """
+                events: {file: \(place.path("events.jsonl"))}
+                streams:
+                  - name: a
+                    video: {kind: test, width: 160, height: 120, pattern: ball}
+                    audio: {kind: test}
+                    outputs: [{kind: files, folder: \(place.path("files")), seconds: 60, disk_budget_megabytes: 100}]
+                """
+        for signal in [SIGTERM, SIGKILL] {
+            try? FileManager.default.removeItem(atPath: place.path("files"))
+            let daemon = try daemon(config)
+            wait(15) { (try? ctl("status").out.contains("a: running")) ?? false }
+            Thread.sleep(forTimeInterval: 7)
+            daemon.send(signal)
+            _ = try daemon.wait()
+            let name = try #require(try place.folder("files").first)
+            let frames = try Frames(place.path("files/\(name)"))
+            #expect(frames.times.count > 50 && frames.width == 160, "\(frames.times.count)")
+        }
+        let lines = try String(contentsOfFile: place.path("events.jsonl"), encoding: .utf8).split(
+            separator: "\n")
+        #expect(!lines.isEmpty)
+        for line in lines { _ = try JSONSerialization.jsonObject(with: Data(line.utf8)) }
+    }
+}
