@@ -22,12 +22,14 @@ build: deps
 demo: build
 	$(BIN)/tavisd demo
 
-# The kernels' tests switch instruction sets and matrix libraries for the whole process, and a training step at full
-# size needs the memory of several other tests: they run by themselves.
+# What is alone in its process: kernels' tests switch instruction sets and matrix libraries, a training step at full
+# size needs the memory of several other tests, and live streams and servers keep time.
 TEST := $(SWIFT) test -c release -Xswiftc -enable-testing
+LIVE := ServiceTests|\.Live[A-Za-z]*Tests|tavisdTests\.RunTests
 
 test: deps
-	$(TEST) --skip 'CKernelsTests|GoldenStepTests'
+	$(TEST) --skip 'CKernelsTests|GoldenStepTests|$(LIVE)'
+	$(TEST) --no-parallel --filter '$(LIVE)'
 	$(TEST) --filter CKernelsTests
 	$(TEST) --filter GoldenStepTests
 

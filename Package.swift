@@ -83,7 +83,7 @@ let package = Package(
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport", "CPNG"]),
         .testTarget(name: "ConfigurationFilesTests", dependencies: ["ConfigurationFiles"]),
         .testTarget(name: "MediaTests", dependencies: ["Media", "TestSupport"]),
-        .testTarget(name: "StreamingTests", dependencies: ["Streaming", "TestSupport"]),
+        .testTarget(name: "StreamingTests", dependencies: ["Streaming", "Training", "TestSupport"]),
         .testTarget(
             name: "ServiceTests",
             dependencies: [

@@ -54,9 +54,7 @@ package enum PNGWriter {
     /// Writes `image`; the file has its name only when it is complete.
     package static func write(_ image: PNGImage, to path: String) throws(MediaError) {
         let bytes = try encode(image, about: path)
-        let file = try TemporaryFile(for: path)
-        try file.write(bytes)
-        try file.commit()
+        try FileWriter.writeWhole(bytes, to: path)
     }
 
     /// The bytes of a PNG file.

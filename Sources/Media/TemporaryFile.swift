@@ -70,8 +70,29 @@ final class TemporaryFile {
 extension TemporaryFile {
     /// Writes `bytes` as the whole content.
     func write(_ bytes: [UInt8]) throws(MediaError) {
-        let descriptor = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failure(errno, finalPath) }
+        try FileWriter.write(bytes, to: path, O_WRONLY | O_TRUNC, about: finalPath)
+    }
+}
+
+package enum FileWriter {
+    /// Writes a file that counts only once another, written later, says so: under its own name from the start, and
+    /// not waiting for the disk.
+    package static func write(_ bytes: [UInt8], to path: String) throws(MediaError) {
+        try write(bytes, to: path, O_WRONLY | O_CREAT | O_TRUNC, about: path)
+    }
+
+    /// Writes a file that appears under its name once it is complete and on the disk.
+    package static func writeWhole(_ bytes: [UInt8], to path: String) throws(MediaError) {
+        let file = try TemporaryFile(for: path)
+        try file.write(bytes)
+        try file.commit()
+    }
+
+    fileprivate static func write(
+        _ bytes: [UInt8], to path: String, _ flags: Int32, about name: String
+    ) throws(MediaError) {
+        let descriptor = open(path, flags | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw TemporaryFile.failure(errno, name) }
         defer { close(descriptor) }
         var written = 0
         while written < bytes.count {
@@ -79,7 +100,7 @@ extension TemporaryFile {
                 Glibc.write(descriptor, $0.baseAddress! + written, $0.count - written)
             }
             if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw Self.failure(errno, finalPath) }
+            guard count >= 0 else { throw TemporaryFile.failure(errno, name) }
             written += count
         }
     }

@@ -19,7 +19,7 @@ package protocol StreamConnector: Sendable {
     ///
     /// - Throws: where they could never work, e.g. a missing credential.
     func sources(of config: DaemonConfig.Stream, for stream: LiveStream) throws -> [any LiveSourceHandle]
-    func outputs(of config: DaemonConfig.Stream) throws -> [any LiveOutput]
+    func outputs(of config: DaemonConfig.Stream) throws -> [StreamOutput]
 }
 
 /// All live streams, the thread that runs the model for them, and what can be done to them.
@@ -199,8 +199,9 @@ package final class Daemon: DaemonControl {
     }
 
     package func record(_ name: String, seconds: Double) async throws {
-        _ = try running(name)
-        throw DaemonError(.notPossible, "stream \(name) has no recording set up")
+        guard try running(name).live.record(for: MediaTime(seconds: seconds)) else {
+            throw DaemonError(.notPossible, "stream \(name) has no recording set up")
+        }
     }
 
     package var health: DaemonHealth {

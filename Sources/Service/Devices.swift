@@ -51,19 +51,20 @@ package final class Devices: StreamConnector {
         }
     }
 
-    package func outputs(of config: DaemonConfig.Stream) throws -> [any LiveOutput] {
-        try config.outputs.map { output in
-            guard case .rtsp(let mount) = output.kind else {
-                return PipelineOutput(
-                    output.kind.media, stream: config.name, hasAudio: config.live.hasAudio,
-                    bitrate: output.bitrate)
-            }
-            guard let server = server.withLock({ $0 }) else {
-                throw DaemonError(.notPossible, "\(mount): the RTSP server is not enabled")
-            }
-            return RTSPMount(
-                server, path: mount, hasAudio: config.live.hasAudio, bitrate: output.bitrate)
+    package func outputs(of config: DaemonConfig.Stream) throws -> [StreamOutput] {
+        try config.outputs.map { StreamOutput(try output($0, of: config), picture: $0.picture) }
+    }
+
+    private func output(_ output: OutputConfig, of stream: DaemonConfig.Stream) throws -> any LiveOutput {
+        guard case .rtsp(let mount) = output.kind else {
+            return PipelineOutput(
+                output.kind.media, stream: stream.name, hasAudio: stream.live.hasAudio,
+                bitrate: output.bitrate)
         }
+        guard let server = server.withLock({ $0 }) else {
+            throw DaemonError(.notPossible, "\(mount): the RTSP server is not enabled")
+        }
+        return RTSPMount(server, path: mount, hasAudio: stream.live.hasAudio, bitrate: output.bitrate)
     }
 
     private func input(

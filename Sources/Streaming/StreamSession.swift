@@ -124,24 +124,6 @@ extension StreamSession.Summary {
     }
 }
 
-extension VideoFrame {
-    /// With the objects drawn onto it.
-    func overlaid(with analysis: FrameAnalysis) -> VideoFrame {
-        guard !analysis.objects.isEmpty else { return self }
-        var copy = self
-        let objects = analysis.objects.map { object in
-            OverlayObject(
-                color: Palette.color(ofObject: object.id),
-                text: "\(object.id) \(object.className) \(Int((object.score * 100).rounded()))%",
-                box: object.box)
-        }
-        copy.pixels.withUnsafeMutableBufferPointer {
-            MaskOverlay.draw(objects, labels: analysis.labels, onto: $0, width: width, height: height)
-        }
-        return copy
-    }
-}
-
 /// Asks a run to stop, from any thread.
 package final class StopFlag: Sendable {
     private struct State {

@@ -174,7 +174,7 @@ struct RunTests {
         #expect(status.out.contains("film: running") || status.out.contains("film: degraded"))
         let overlap = Self.overlap(numbered, frames: frames, film: film)
         print("overlay against truth over RTSP: M_J \(overlap) % on \(numbered.count) frames")
-        #expect(numbered.count > 100 && overlap > 15, "M_J \(overlap)")
+        #expect(numbered.count > 100 && overlap > 25, "M_J \(overlap)")
     }
 
     /// Mean overlap of what was painted with what sounds, in percent, over frames on which something sounds.
@@ -214,9 +214,8 @@ struct RunTests {
             head + """
                 streams:
                   - name: flash
-                    overlay: false
                     video: {kind: rtsp, uri: "rtsp://127.0.0.1:\(camera.server.port)/flash"}
-                    outputs: [{kind: rtsp, mount: /out}]
+                    outputs: [{kind: rtsp, mount: /out, picture: clean}]
                 """)
         let port = try #require(listeningPort(daemon.said), "\(daemon.said)")
         wait(20) { (try? ctl("status").out.contains("25 frames/s")) ?? false }

@@ -21,15 +21,19 @@ package final class JPEGEncoder: Sendable {
     /// - Parameter maxWidth: wider pictures are made smaller, in their proportions.
     package func encode(_ frame: VideoFrame, maxWidth: Int? = nil) throws(MediaError) -> [UInt8] {
         try open.withLock { held throws(MediaError) in
-            let width = min(frame.width, max(16, maxWidth ?? .max))
-            let height = max(1, (frame.height * width + frame.width / 2) / frame.width)
-            let shape = [frame.width, frame.height, width, height]
+            let size = Self.size(of: frame, maxWidth: maxWidth)
+            let shape = [frame.width, frame.height, size.width, size.height]
             var current = held?.shape == shape ? held! : try opened(shape)
             held = nil
             let bytes = try Self.encode(frame, &current)
             held = current
             return bytes
         }
+    }
+
+    package static func size(of frame: VideoFrame, maxWidth: Int?) -> (width: Int, height: Int) {
+        let width = min(frame.width, max(16, maxWidth ?? .max))
+        return (width, max(1, (frame.height * width + frame.width / 2) / frame.width))
     }
 
     private func opened(_ shape: [Int]) throws(MediaError) -> Open {

@@ -76,8 +76,8 @@ extension DaemonConfig.Stream {
         startsPaused = section.value("paused", .bool, default: false)
         live.hasAudio = sound != .none
         readTiming(section)
-        live.drawsOverlay = section.value("overlay", .bool, default: true)
         readObjects(section.section("objects"))
+        if section.has("record") { live.recording = ClipRecorder.Settings(section.section("record")) }
     }
 
     private mutating func readTiming(_ section: YAMLSection) {
@@ -118,6 +118,23 @@ extension DaemonConfig.Stream {
             }
             return .same
         case let kind: return .own(SourceConfig(audio: audio, kind))
+        }
+    }
+}
+
+extension ClipRecorder.Settings {
+    fileprivate init(_ section: YAMLSection) {
+        self.init(
+            folder: section.value("folder", .absolutePath),
+            diskBudget: section.value("disk_budget_megabytes", .int(10...100_000_000)) * 1_000_000)
+        occasion = section.value("when", .choice(), default: .events)
+        length = section.seconds("seconds", 2...60, default: 10)
+        before = section.seconds("before", 0...5, default: 2)
+        framesPerSecond = section.value("frames_per_second", .int(1...30), default: 5)
+        maxWidth = section.value("width", .int(64...4096), default: 640)
+        if before >= length {
+            section.fail(
+                "before", expected: "less than seconds, \(length.seconds)", found: "\(before.seconds)")
         }
     }
 }
@@ -222,7 +239,8 @@ extension OutputConfig {
         case .none: return nil
         }
         return OutputConfig(
-            kind: kind, bitrate: section.value("bitrate", .int(50...100_000), default: 2500))
+            kind: kind, picture: section.value("picture", .choice(), default: .overlay),
+            bitrate: section.value("bitrate", .int(50...100_000), default: 2500))
     }
 }
 

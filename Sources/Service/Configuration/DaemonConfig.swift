@@ -99,6 +99,7 @@ package struct OutputConfig: Sendable, Equatable {
     }
 
     package var kind: Kind
+    package var picture = StreamOutput.Picture.overlay
     /// Of H.264, in kbit/s.
     package var bitrate = 2500
 }

@@ -12,7 +12,8 @@ extension LiveStream {
         if let frame = picture(overlaid: false) {
             (status.width, status.height) = (frame.width, frame.height)
         }
-        status.outputs = outputs.withLock { $0 }.map { StreamStatus.Output($0.status) }
+        status.outputs = outputs.withLock { $0 }.map { StreamStatus.Output($0.output.status) }
+        if let recorder { status.outputs.append(StreamStatus.Output(recorder.status)) }
         numbers.withLock { $0 }.tell(&status, at: now)
         judge(&status, hasBeenUp: inputs[.video]?.hasBeenUp ?? false)
         return status

@@ -23,10 +23,11 @@ package final class LiveStream: Sendable {
         package var oldestMask = MediaTime.seconds(1)
         /// A frame that could only go out later than this after its arrival is dropped.
         package var latencyCeiling = MediaTime.milliseconds(500)
-        package var drawsOverlay = true
         package var ladder = EconomyLadder.Settings()
         package var ledger = ObjectLedger.Settings()
         package var tracker = TrackerSettings()
+        /// Clips for training; nil for none.
+        package var recording: ClipRecorder.Settings?
 
         package init(name: String) { self.name = name }
     }
@@ -39,11 +40,12 @@ package final class LiveStream: Sendable {
     let composerQueue = BoundedQueue<Arrival>(limit: LiveStream.queuedFrames)
     let found = FoundBox()
     let waiting = Mutex<Arrival?>(nil)
-    let sound = Mutex(AudioTimeline())
+    let sound = LiveSound()
+    let recorder: ClipRecorder?
     let numbers = Mutex(LiveNumbers())
     let inputs: Mutex<[LiveTrack: InputStatus]>
-    let outputs: Mutex<[any LiveOutput]>
-    private let shown = Mutex<(frame: VideoFrame, analysis: FrameAnalysis?)?>(nil)
+    let outputs: Mutex<[StreamOutput]>
+    private let shown = Mutex<Shown?>(nil)
     private let phase = Mutex(Phase.running)
     private let wake = Mutex<(@Sendable () -> Void)?>(nil)
     package let stages = LiveStages()
@@ -56,19 +58,38 @@ package final class LiveStream: Sendable {
         var time: MediaTime
     }
 
+    /// What is on a picture that went out.
+    private struct Shown: Sendable {
+        var frame: VideoFrame
+        var analysis: FrameAnalysis?
+        /// What the viewer should know of it.
+        var note: String?
+
+        func picture(_ kind: StreamOutput.Picture) -> VideoFrame {
+            switch kind {
+            case .overlay: frame.overlaid(with: analysis, note: note)
+            case .clean: frame
+            case .masks: frame.masks(of: analysis)
+            }
+        }
+    }
+
     struct InputStatus: Sendable {
         var track = StreamStatus.Track()
         var hasBeenUp = false
     }
 
     private static let queuedFrames = 4
+    /// Younger masks pass for the frame's own.
+    private static let tellingAge = MediaTime.milliseconds(150)
 
     package init(
-        _ settings: Settings, outputs: [any LiveOutput] = [],
+        _ settings: Settings, outputs: [StreamOutput] = [],
         report: @escaping Report = { _, _, _ in }
     ) {
         (self.settings, self.report) = (settings, report)
         self.outputs = Mutex(outputs)
+        recorder = settings.recording.map { [sound] in ClipRecorder($0, stream: settings.name, sound: sound) }
         inputs = Mutex(settings.hasAudio ? [.video: .init(), .audio: .init()] : [.video: .init()])
         let composer = Thread { [weak self] in LiveStream.compose { self } }
         composer.name = "compose-\(settings.name)"
@@ -100,8 +121,8 @@ package final class LiveStream: Sendable {
         var block = block
         block.pts += settings.audioOffset
         inputs.withLock { $0[.audio]?.track.received += 1 }
-        sound.withLock { $0.append(block.firstChannel, rate: block.sampleRate, at: block.pts) }
-        for output in outputs.withLock({ $0 }) { output.take(block) }
+        sound.timeline.withLock { $0.append(block.firstChannel, rate: block.sampleRate, at: block.pts) }
+        for output in outputs.withLock({ $0 }) { output.output.take(block) }
     }
 
     /// A source has changed its state.
@@ -141,14 +162,21 @@ package final class LiveStream: Sendable {
             defer { outputs = [] }
             return outputs
         }
-        for output in all { output.stop() }
+        for output in all { output.output.stop() }
+        recorder?.stop()
+    }
+
+    /// Records what comes, and what was shortly before.
+    ///
+    /// - Returns: false where the stream has no recording set up.
+    package func record(for time: MediaTime) -> Bool {
+        recorder?.record(for: time)
+        return recorder != nil
     }
 
     /// The newest picture; nil before the first.
     package func picture(overlaid: Bool) -> VideoFrame? {
-        guard let (frame, analysis) = shown.withLock({ $0 }) else { return nil }
-        guard overlaid, let analysis else { return frame }
-        return frame.overlaid(with: analysis)
+        shown.withLock { $0 }?.picture(overlaid ? .overlay : .clean)
     }
 
     /// Called, from any thread, when a frame lies ready.
@@ -182,9 +210,11 @@ package final class LiveStream: Sendable {
             count(.late)
             return
         }
+        recorder?.take(arrival.frame, analysis)
         let age = analysis.map { arrival.frame.pts - $0.time }
         if let age, age > settings.oldestMask || !isSameSize(analysis, arrival.frame) { analysis = nil }
-        push(arrival.frame, analysis)
+        let note = note(age: age, isDrawn: analysis != nil)
+        push(Shown(frame: arrival.frame, analysis: analysis, note: note))
         let done = MediaClock.now
         stages.overlay.add((done - now).seconds)
         stages.latency.add((done - arrival.frame.pts).seconds)
@@ -199,12 +229,26 @@ package final class LiveStream: Sendable {
         analysis?.width == frame.width && analysis?.height == frame.height
     }
 
-    private func push(_ frame: VideoFrame, _ analysis: FrameAnalysis?) {
-        shown.withLock { $0 = (frame, analysis) }
-        let outputs = outputs.withLock { $0 }
-        guard !outputs.isEmpty else { return }
-        let picture = settings.drawsOverlay ? analysis.map(frame.overlaid) ?? frame : frame
-        for output in outputs { output.take(picture) }
+    /// Words about masks that are not of this frame, and about quality given up for speed.
+    private func note(age: MediaTime?, isDrawn: Bool) -> String? {
+        var words: [String] = []
+        if let age, age > Self.tellingAge {
+            let seconds = (age.seconds * 10).rounded() / 10
+            words.append(isDrawn ? "masks \(seconds) s old" : "masks too old")
+        }
+        let level = numbers.withLock { $0.economyLevel }
+        if level > 0 { words.append("economy \(level) of \(Economy.steps.count - 1)") }
+        return words.isEmpty ? nil : words.joined(separator: ", ")
+    }
+
+    private func push(_ new: Shown) {
+        shown.withLock { $0 = new }
+        var pictures: [StreamOutput.Picture: VideoFrame] = [:]
+        for output in outputs.withLock({ $0 }) {
+            let picture = pictures[output.picture] ?? new.picture(output.picture)
+            pictures[output.picture] = picture
+            output.output.take(picture)
+        }
     }
 
     /// Without pictures from the source, outputs get one that says so: what was seen last must not pass for live.
@@ -214,7 +258,25 @@ package final class LiveStream: Sendable {
         let last = shown.withLock { $0?.frame }
         let card = SignalCard.frame(
             like: last, lines: [settings.name, isPaused ? "PAUSED" : "NO PICTURE"], at: MediaClock.now)
-        push(card, nil)
+        push(Shown(frame: card))
+    }
+}
+
+/// Where a stream goes, and what of it.
+package struct StreamOutput: Sendable {
+    package enum Picture: String, CaseIterable, Sendable {
+        /// With what was found drawn onto it.
+        case overlay
+        case clean
+        /// What was found alone, on black.
+        case masks
+    }
+
+    package var output: any LiveOutput
+    package var picture: Picture
+
+    package init(_ output: any LiveOutput, picture: Picture = .overlay) {
+        (self.output, self.picture) = (output, picture)
     }
 }
 

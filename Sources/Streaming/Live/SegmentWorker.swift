@@ -161,7 +161,7 @@ final class SegmentLane {
         let analyzer = try readyAnalyzer()
         let economy = ladder.economy
         let hop = MediaTime(seconds: stream.settings.audioHop.seconds * economy.audioHops)
-        let aligned = stream.sound.withLock { aligner.align(arrival.frame, with: $0, hop: hop) }
+        let aligned = stream.sound.timeline.withLock { aligner.align(arrival.frame, with: $0, hop: hop) }
         let start = MediaClock.now
         var analysis = try analyzer.analyze(aligned)
         let done = MediaClock.now
@@ -181,6 +181,7 @@ final class SegmentLane {
         let fresh = FrameAnalyzer(made, tracker: ObjectTracker(stream.settings.tracker))
         (segmenter, analyzer) = (made, fresh)
         stream.numbers.withLock { $0.classes = Array(made.classNames.dropFirst()) }
+        stream.recorder?.setClasses(made.classNames)
         return fresh
     }
 

@@ -57,6 +57,14 @@ package enum MaskOverlay {
         }
     }
 
+    /// Writes a line in the lower left corner, white on black.
+    static func write(
+        _ text: String, inCornerOf pixels: UnsafeMutableBufferPointer<UInt8>, width: Int, height: Int
+    ) {
+        Canvas(pixels: pixels, width: width, height: height, scale: max(1, height / rowsPerDot))
+            .write(text, above: Box(x: 0, y: height, width: 0, height: 0), on: Color(0, 0, 0))
+    }
+
     private static func paint(
         _ object: OverlayObject, label: UInt8, _ labels: UnsafeBufferPointer<UInt8>, thickness: Int,
         _ pixels: UnsafeMutablePointer<UInt8>, width: Int, height: Int

@@ -137,6 +137,7 @@ extension DatasetFolder {
                 "windows", .choice(Windows.self), default: layout == .recordings ? .causal : .official
             ).rule
         list = section.optional("list", .string)
+        if layout == .recordings { takesDrafts = section.value("drafts", .bool, default: false) }
         guard layout == .avss else { return }
         labels = Set(section.list("labels", .choice(), count: 1...3, default: Label.allCases))
         vocabulary = section.optional("vocabulary", .choice())

@@ -4,6 +4,8 @@
 struct ClipList: Sendable {
     var classes: [String]
     var clips: [Listed] = []
+    /// Recordings passed over, because nobody has looked at their masks.
+    var drafts = 0
 
     /// A clip's files, or why they cannot be named.
     struct Listed: Sendable {

@@ -20,6 +20,8 @@ package struct DatasetCheck: Sendable {
     package let title: String
     /// Clips that are listed, and frames of them whose truth was looked for.
     package private(set) var clips = 0, frames = 0
+    /// Recordings that are passed over as drafts.
+    package private(set) var drafts = 0
     /// Nil where the folder could not be listed.
     package private(set) var classes: [String]?
     private var byKind: [DatasetError.Kind: Finding] = [:]
@@ -50,7 +52,7 @@ package struct DatasetCheck: Sendable {
         do {
             let list = try folder.clips()
             classes = list.classes
-            clips = list.clips.count
+            (clips, drafts) = (list.clips.count, list.drafts)
             walk(list, progress)
             try requireClips(of: folder, list)
         } catch { add([DatasetError(wrapping: error, folder.path)]) }
@@ -95,7 +97,9 @@ package struct DatasetCheck: Sendable {
 
     /// For people: what there is, then each kind of defect with its count, and paths below it.
     package var text: String {
-        let head = "\(title): \(clips) clips" + (frames > 0 ? ", \(frames) frames with truth" : "")
+        let head =
+            "\(title): \(clips) clips" + (frames > 0 ? ", \(frames) frames with truth" : "")
+            + (drafts > 0 ? "; \(drafts) recordings are drafts that nobody has looked at, passed over" : "")
         return ([head] + findings.flatMap(Self.lines)).joined(separator: "\n")
     }
 

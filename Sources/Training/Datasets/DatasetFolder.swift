@@ -23,6 +23,8 @@ package struct DatasetFolder: Sendable, Equatable {
     package var vocabulary: OpenVocabulary.Part?
     /// File of the names of clips, one on each line, for published lists: only these are used.
     package var list: String?
+    /// Of recordings: also those whose masks are a model's.
+    package var takesDrafts = false
     package var windows = FrameWindows.official(.toEnd)
     /// Frames of a clip at most, from the first on; all when nil. Recordings are cut into pieces of so many.
     package var frames: Int?

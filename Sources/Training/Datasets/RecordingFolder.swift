@@ -5,7 +5,8 @@ import Foundation
 ///
 ///     label2idx.json                     names of the classes; without it AVSBench's
 ///     {train,val,test}/NAME/clip.json    {"fps": 5}; also "start": seconds of sound before frame 0, and
-///                                        "masks": "binary" where truth does not tell classes
+///                                        "masks": "binary" where truth does not tell classes, and
+///                                        "drafts": true where masks are a model's that nobody has looked at
 ///     {train,val,test}/NAME/audio.wav    or another name given as "audio", of any kind that GStreamer reads
 ///     {train,val,test}/NAME/frames/000000.png, 000001.jpg, …
 ///     {train,val,test}/NAME/masks/000000.png, …     for frames whose truth is known
@@ -23,6 +24,7 @@ struct RecordingFolder {
         var start: Double?
         var audio: String?
         var masks: Masks?
+        var drafts: Bool?
     }
 
     init(_ folder: DatasetFolder) {
@@ -42,7 +44,12 @@ struct RecordingFolder {
             let clip = place.appending(path: name), file = clip.appending(path: "clip.json")
             guard FileManager.default.fileExists(atPath: file.path) else { continue }
             do throws(DatasetError) {
-                for piece in try pieces(name, clip, Self.description(file)) { list.add(piece.name) { piece } }
+                let description = try Self.description(file)
+                guard folder.takesDrafts || description.drafts != true else {
+                    list.drafts += 1
+                    continue
+                }
+                for piece in try pieces(name, clip, description) { list.add(piece.name) { piece } }
             } catch {
                 list.add(name) { () throws(DatasetError) in throw error }
             }

@@ -40,10 +40,13 @@ struct DaemonConfigTests {
             "streams: [{name: door, video: {kind: rtsp, uri: 'rtsp://x/1'}}]", file: "f")
         #expect(documented.model == bare.model && documented.http == bare.http)
         #expect(documented.rtsp == bare.rtsp && documented.logging == bare.logging)
-        #expect(documented.streams[0].live == bare.streams[0].live)
+        var live = bare.streams[0].live
+        live.recording = .init(folder: "/var/lib/tavisd/clips", diskBudget: 5_000_000_000)
+        #expect(documented.streams[0].live == live)
         #expect(documented.streams[0].sound == bare.streams[0].sound && bare.streams[0].sound == .same)
         #expect(documented.streams[0].video.latency == bare.streams[0].video.latency)
         #expect(documented.streams[0].outputs[0].bitrate == 2500)
+        #expect(documented.streams[0].outputs[0].picture == .overlay)
     }
 
     @Test("a stream is read as it stands")
@@ -188,6 +191,26 @@ struct DaemonConfigTests {
             "streams[0].outputs[0].disk_budget_megabytes: expected a whole number"
         ),
         (
+            "streams: [{name: a, video: {kind: test}, outputs: [{kind: window, picture: none}]}]",
+            "streams[0].outputs[0].picture: expected one of overlay, clean, masks"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, record: {folder: /x}}]",
+            "streams[0].record.disk_budget_megabytes: expected a whole number"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, record: {folder: x, disk_budget_megabytes: 10}}]",
+            "streams[0].record.folder: expected a path that begins with /"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, record: {folder: /x, when: often, disk_budget_megabytes: 10}}]",
+            "streams[0].record.when: expected one of always, events, request"
+        ),
+        (
+            "streams: [{name: a, video: {kind: test}, record: {folder: /x, seconds: 3, before: 4, disk_budget_megabytes: 10}}]",
+            "streams[0].record.before: expected less than seconds, 3.0, found 4.0"
+        ),
+        (
             "streams: [{name: a, video: {kind: test}, outputs: [{kind: window, bitrate: 1}]}]",
             "streams[0].outputs[0].bitrate: expected a whole number from 50 to 100000"
         ),
@@ -218,7 +241,7 @@ struct DaemonConfigTests {
 
     @Test("everything wrong is told at once")
     func all() {
-        let lines = lines("http: {port: x}\nlog: {level: y}\n" + Self.stream + "\n    overlay: z")
+        let lines = lines("http: {port: x}\nlog: {level: y}\n" + Self.stream + "\n    paused: z")
         #expect(lines.count == 3, "\(lines)")
     }
 

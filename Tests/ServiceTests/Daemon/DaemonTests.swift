@@ -45,7 +45,7 @@ private struct StandInConnector: StreamConnector {
         }
         return [StandInSource(stream)]
     }
-    func outputs(of config: DaemonConfig.Stream) throws -> [any LiveOutput] { [] }
+    func outputs(of config: DaemonConfig.Stream) throws -> [StreamOutput] { [] }
 }
 
 @Suite("The daemon", .serialized)

@@ -92,9 +92,12 @@ struct LiveStreamTests {
 
     @Test("frames go out at the source's rate with masks of what is heard, and objects are told")
     func marks() throws {
-        let output = StandInOutput()
+        let output = StandInOutput(), clean = StandInOutput(), masks = StandInOutput()
         let events = Mutex<[(LiveEvent.Kind, String?)]>([])
-        let stream = LiveStream(.init(name: "door"), outputs: [output]) { kind, object, _ in
+        let outputs = [
+            StreamOutput(output), StreamOutput(clean, picture: .clean), StreamOutput(masks, picture: .masks),
+        ]
+        let stream = LiveStream(.init(name: "door"), outputs: outputs) { kind, object, _ in
             events.withLock { $0.append((kind, object?.class)) }
         }
         let worker = running({ SyntheticSegmenter() }, stream)
@@ -111,6 +114,12 @@ struct LiveStreamTests {
         let middle = 3 * (8 * Self.size.width)
         #expect(last.pixels[middle + 12] != 230 && last.pixels[middle + 72] != 20)
         #expect(stream.picture(overlaid: false)?.pixels[middle + 12] == 230)
+        #expect(clean.frames.last?.pixels[middle + 12] == 230 && clean.frames.last?.pixels[middle + 72] == 20)
+        let drawn = try #require(masks.frames.last)
+        for (index, object) in status.objects.enumerated() {
+            let color = Palette.color(ofObject: object.id), at = middle + [12, 72][index]
+            #expect(Array(drawn.pixels[at..<at + 3]) == [color.red, color.green, color.blue])
+        }
         // A window of sound, then the time after which what is silent is lost.
         play(stream, seconds: 5, amplitude: 0)
         #expect(stream.status.objects.allSatisfy { $0.state != .sounding })
@@ -132,7 +141,7 @@ struct LiveStreamTests {
         settings.ladder.calm = .milliseconds(600)
         settings.maskWait = .milliseconds(30)
         let levels = Mutex<[String]>([])
-        let stream = LiveStream(settings, outputs: [output]) { _, _, detail in
+        let stream = LiveStream(settings, outputs: [StreamOutput(output)]) { _, _, detail in
             if let detail, detail.hasPrefix("economy") { levels.withLock { $0.append(detail) } }
         }
         let seconds = Mutex(0.12)
@@ -159,7 +168,7 @@ struct LiveStreamTests {
     @Test("a source that is down shows a card that says so, never its last picture")
     func down() throws {
         let output = StandInOutput()
-        let stream = LiveStream(.init(name: "gone"), outputs: [output])
+        let stream = LiveStream(.init(name: "gone"), outputs: [StreamOutput(output)])
         stream.note(.video, .up)
         stream.take(frame())
         Thread.sleep(forTimeInterval: 0.3)
@@ -180,7 +189,7 @@ struct LiveStreamTests {
     func failing() {
         let output = StandInOutput()
         let told = Mutex<[String]>([])
-        let stream = LiveStream(.init(name: "bad"), outputs: [output]) { _, _, detail in
+        let stream = LiveStream(.init(name: "bad"), outputs: [StreamOutput(output)]) { _, _, detail in
             if let detail { told.withLock { $0.append(detail) } }
         }
         let isBroken = Mutex(true)
@@ -204,7 +213,7 @@ struct LiveStreamTests {
     @Test("a paused stream takes nothing and says so; resumed, it goes on")
     func paused() {
         let output = StandInOutput()
-        let stream = LiveStream(.init(name: "p"), outputs: [output])
+        let stream = LiveStream(.init(name: "p"), outputs: [StreamOutput(output)])
         let worker = running({ SyntheticSegmenter() }, stream)
         stream.setPaused(true)
         play(stream, seconds: 0.5)

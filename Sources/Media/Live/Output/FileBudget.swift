@@ -27,14 +27,8 @@ struct FileBudget: Sendable {
         }
     }
 
-    /// `NAME-YYYYmmdd-HHMMSS.mp4`, or with `_1` and so on before the dot.
     private func isOwn(_ name: String) -> Bool {
-        guard name.hasPrefix("\(stream)-"), name.hasSuffix(".mp4") || name.hasSuffix(".mkv") else {
-            return false
-        }
-        let stamp = name.dropFirst(stream.count + 1).dropLast(4)
-        let parts = stamp.split(omittingEmptySubsequences: false) { "-_".contains($0) }
-        let areNumbers = parts.allSatisfy { !$0.isEmpty && $0.allSatisfy { $0.isASCII && $0.isNumber } }
-        return areNumbers && (2...3).contains(parts.count) && parts[0].count == 8 && parts[1].count == 6
+        guard name.hasSuffix(".mp4") || name.hasSuffix(".mkv") else { return false }
+        return StampedName.isOne(name.dropLast(4), of: stream)
     }
 }

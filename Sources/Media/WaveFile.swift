@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Uncompressed audio in a RIFF file.
-enum WaveFile {
+package enum WaveFile {
     /// 16-bit PCM, mono.
     ///
     /// - Parameter samples: −1…1; what is beyond is cut.
-    static func bytes(_ samples: [Float], sampleRate: Int) -> [UInt8] {
+    package static func bytes(_ samples: [Float], sampleRate: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(44 + 2 * samples.count)
         func put(_ text: String) { bytes += Array(text.utf8) }
