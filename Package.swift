@@ -8,6 +8,9 @@ let package = Package(
         .executable(name: "tavisd", targets: ["tavisd"]),
         .executable(name: "tavisbench", targets: ["tavisbench"]),
     ],
+    traits: [
+        .trait(name: "MPI", description: "Training over several processes and machines; needs OpenMPI.")
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.6.0"),
@@ -30,6 +33,7 @@ let package = Package(
             providers: [
                 .apt(["libgstreamer1.0-dev", "libgstreamer-plugins-base1.0-dev", "libgstrtspserver-1.0-dev"])
             ]),
+        .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
@@ -49,6 +53,7 @@ let package = Package(
             name: "Training",
             dependencies: [
                 "ConfigurationFiles", "Media", "Models", "TensorEngine",
+                .target(name: "CMPI", condition: .when(traits: ["MPI"])),
                 .product(name: "SwiftCSV", package: "SwiftCSV"),
             ]),
         .target(

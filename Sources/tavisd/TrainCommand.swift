@@ -15,6 +15,9 @@ struct TrainCommand: ParsableCommand {
 
             With --check nothing is trained: all data is read, and what is missing, damaged or unusable is named. \
             The code is 65 where something keeps a run from training.
+
+            Built with --traits MPI, mpirun -n N tavisd train … trains in N processes, as one would that accumulates \
+            N times as many batches.
             """)
 
     @Option(
@@ -59,7 +62,8 @@ struct TrainCommand: ParsableCommand {
 
     private func train(_ config: TrainingConfig) throws {
         let stop = StopSignals()
-        let run = try TrainingRun(config, resume: resume)
+        let communicator = try Processes.join()
+        let run = try TrainingRun(config, resume: resume, communicator: communicator)
         for problem in run.damaged { warn("passed over \(problem)") }
         let display = TrainingDisplay(steps: run.steps, done: run.step)
         var hooks = TrainingRun.Hooks()
@@ -68,12 +72,16 @@ struct TrainCommand: ParsableCommand {
         hooks.saved = { display.note("saved \($0.folder.path)") }
         hooks.shouldStop = { stop.exitCode != nil }
         let outcome = try run.run(hooks)
+        try communicator.finish()
         display.end()
+        if communicator.rank == 0 { print(Self.text(outcome, run)) }
+        if outcome == .stopped { throw ExitCode(stop.exitCode ?? 1) }
+    }
+
+    private static func text(_ outcome: TrainingRun.Outcome, _ run: TrainingRun) -> String {
         switch outcome {
-        case .finished: print("trained \(run.step) steps: \(run.folder.path)")
-        case .stopped:
-            print("stopped after step \(run.step): \(run.folder.path); --resume goes on")
-            throw ExitCode(stop.exitCode ?? 1)
+        case .finished: "trained \(run.step) steps: \(run.folder.path)"
+        case .stopped: "stopped after step \(run.step): \(run.folder.path); --resume goes on"
         }
     }
 }

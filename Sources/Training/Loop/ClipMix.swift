@@ -16,7 +16,8 @@ package final class ClipMix: Sendable {
 
     package let parts: [Part]
     private let seed: UInt64
-    private let batch: Int
+    /// Clips of a step.
+    package let batch: Int
     private let shuffled = Mutex<(epoch: Int, order: [Int])>((-1, []))
 
     /// - Parameters:
@@ -31,8 +32,10 @@ package final class ClipMix: Sendable {
     package var stepsPerEpoch: Int { max(1, parts.reduce(0) { $0 + $1.source.count } / batch) }
 
     /// The clips of a step. A single source is gone through in a new order each time; of several, clips are drawn.
-    package func clips(step: Int) throws -> [AnnotatedClip] {
-        try (0..<batch).map { item in
+    ///
+    /// - Parameter items: those wanted; nil for all.
+    package func clips(step: Int, items: Range<Int>? = nil) throws -> [AnnotatedClip] {
+        try (items ?? 0..<batch).map { item in
             let (part, index) = parts.count == 1 ? (0, inTurn(step * batch + item)) : drawn(step, item)
             return try parts[part].source.clip(index)
         }

@@ -7,12 +7,14 @@ struct DataSources {
     init(_ config: TrainingConfig) { self.config = config }
 
     /// What to learn from.
-    func mix() throws -> ClipMix {
+    ///
+    /// - Parameter processes: that share a step's clips.
+    func mix(processes: Int) throws -> ClipMix {
         ClipMix(
             try config.data.map { part in
                 ClipMix.Part(try source(part.origin, frames: config.frames), weight: part.weight)
             },
-            batch: config.batch * config.accumulate, seed: config.seed)
+            batch: config.batch * config.accumulate * processes, seed: config.seed)
     }
 
     /// What to measure on.

@@ -44,55 +44,69 @@ package struct Trainer {
     package private(set) var step: Int
     package let texts: TrainingTexts
     private let visibleClasses: VisibleClassesHead?
+    private let communicator: any Communicator
 
     /// - Parameters:
     ///   - model: built from `store`.
     ///   - texts: of the classes.
     ///   - visibleClasses: where the losses ask for it, from `store`, too.
     ///   - step: steps done before, with the optimizer's moments of then.
+    ///   - communicator: processes that train along.
     package init(
         _ settings: Settings, store: ParameterStore, model: TAViS, texts: TrainingTexts,
         visibleClasses: VisibleClassesHead? = nil, step: Int = 0,
-        moments: [String: AdamW.Moments] = [:]
+        moments: [String: AdamW.Moments] = [:], communicator: any Communicator = SingleProcess()
     ) {
         (self.settings, self.store, self.model, self.texts, self.step) = (settings, store, model, texts, step)
-        self.visibleClasses = visibleClasses
+        (self.visibleClasses, self.communicator) = (visibleClasses, communicator)
         optimizer = AdamW(settings.optimizer.adamW)
         optimizer.restore(moments)
     }
 
-    /// One step on the mean loss of some batches.
+    /// One step on the mean loss of some batches and of those that the other processes have, each equally many.
     ///
     /// - Throws: `TrainingError` naming the term that is not a number, before anything has changed.
     package mutating func train(_ batches: [ClipBatch]) throws -> StepReport {
+        precondition(!batches.isEmpty, "train: no batches")
         var sum: Gradients?
-        var terms: [(name: String, value: Float)] = []
-        var loss: Float = 0
-        for (i, batch) in batches.enumerated() {
-            let result = self.loss(batch, part: i)
+        let losses = try communicator.together { try backward(batches, adding: &sum) }
+        guard let own = sum else { preconditionFailure("train: no gradients") }
+        let gradients = try communicator.sum(own, of: store.parameters.map(\.tensor))
+        let count = Float(batches.count * communicator.size)
+        let norm = gradients.norm / count
+        guard norm.isFinite else {
+            throw TrainingError(step: step, detail: "the gradient is not a finite number")
+        }
+        let rate = settings.optimizer.rate(step, of: settings.steps, stepsPerEpoch: settings.stepsPerEpoch)
+        optimizer.step(store, gradients, rate: rate, scale: settings.optimizer.clipping(norm) / count)
+        step += 1
+        let loss = losses.dropFirst().reduce(into: losses[0]) { $0.add($1) }
+        return StepReport(
+            step: step, rate: rate, loss: loss.total, terms: loss.terms.map { ($0.name, $0.value) },
+            gradientNorm: norm, frames: loss.frames)
+    }
+
+    /// - Parameter sum: of all batches' gradients.
+    /// - Returns: what this process's batches add to the mean loss.
+    private func backward(_ batches: [ClipBatch], adding sum: inout Gradients?) throws -> MeanLoss {
+        var mean = MeanLoss()
+        let count = batches.count * communicator.size
+        for (part, batch) in zip(communicator.share(of: count), batches) {
+            let result = loss(batch, part: part)
             try requireFinite(result)
-            loss += result.total.scalar / Float(batches.count)
-            Self.add(result.terms, to: &terms, share: 1 / Float(batches.count))
+            mean.add(result, share: 1 / Float(count))
+            mean.frames += batch.clips * batch.framesPerClip
             let found =
                 settings.checkpointsActivations
                 ? withCheckpoints { gradients(of: result.total) } : gradients(of: result.total)
             if sum == nil { sum = found } else { sum?.add(found) }
         }
-        guard let sum else { preconditionFailure("train: no batches") }
-        let norm = sum.norm / Float(batches.count)
-        guard norm.isFinite else {
-            throw TrainingError(step: step, detail: "the gradient is not a finite number")
-        }
-        let rate = settings.optimizer.rate(step, of: settings.steps, stepsPerEpoch: settings.stepsPerEpoch)
-        optimizer.step(
-            store, sum, rate: rate, scale: settings.optimizer.clipping(norm) / Float(batches.count))
-        step += 1
-        return StepReport(
-            step: step, rate: rate, loss: loss, terms: terms, gradientNorm: norm,
-            frames: batches.reduce(0) { $0 + $1.clips * $1.framesPerClip })
+        return mean
     }
 
     /// The loss of one batch, on the gradient tape.
+    ///
+    /// - Parameter part: which of the step's batches it is, over all processes.
     package func loss(_ batch: ClipBatch, part: Int = 0) -> LossResult {
         func run() -> LossResult {
             var random = SplitMix(seed: settings.seed, UInt64(step), UInt64(part))
@@ -116,16 +130,35 @@ package struct Trainer {
             throw TrainingError(step: step, detail: "loss term \(name) is \(value)")
         }
     }
+}
 
-    private static func add(
-        _ terms: [(name: String, value: Float)], to sums: inout [(name: String, value: Float)], share: Float
-    ) {
-        for (name, value) in terms {
-            if let i = sums.firstIndex(where: { $0.name == name }) {
-                sums[i].value += share * value
-            } else {
-                sums.append((name, share * value))
-            }
+/// The mean loss of a step's batches, and their frames.
+private struct MeanLoss: Codable {
+    struct Term: Codable {
+        var name: String
+        var value: Float
+    }
+
+    var total: Float = 0
+    var terms: [Term] = []
+    var frames = 0
+
+    mutating func add(_ result: LossResult, share: Float) {
+        total += share * result.total.scalar
+        for (name, value) in result.terms { add(Term(name: name, value: share * value)) }
+    }
+
+    mutating func add(_ other: MeanLoss) {
+        total += other.total
+        frames += other.frames
+        other.terms.forEach { add($0) }
+    }
+
+    private mutating func add(_ term: Term) {
+        if let i = terms.firstIndex(where: { $0.name == term.name }) {
+            terms[i].value += term.value
+        } else {
+            terms.append(term)
         }
     }
 }

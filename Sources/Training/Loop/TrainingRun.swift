@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run of `tavisd train`: config in, run folder out. The folder holds the log, the TensorBoard events, checkpoints
 // (each a usable bundle; `best` is the one that scored best) and a report; a run that was interrupted anywhere goes on from its newest whole checkpoint.
+// Of several processes, the first one alone writes; the others need to see the folder.
 package import Foundation
 import Models
 import TensorEngine
@@ -30,12 +31,14 @@ package final class TrainingRun {
     package let damaged: [String]
     package var step: Int { trainer.step }
 
+    private let communicator: any Communicator
     private var trainer: Trainer
     private let info: BundleInfo
     private let mix: ClipMix
     private let heldOut: HeldOut
-    private let log: TrainingLog
-    private let events: EventFileWriter
+    /// Nil in all processes but the first.
+    private let log: TrainingLog?
+    private let events: EventFileWriter?
     private let logMel = LogMel()
     /// Of the newest evaluation.
     private var panels: [ReportPanel] = []
@@ -46,27 +49,60 @@ package final class TrainingRun {
     private static let bestName = "best"
     private static let reportName = "report.html"
 
-    /// - Parameter resume: goes on where the run folder's newest checkpoint is; else the folder must be new or empty.
-    package init(_ config: TrainingConfig, resume: Bool) throws {
-        self.config = config
+    /// - Parameters:
+    ///   - resume: goes on where the run folder's newest checkpoint is; else the folder must be new or empty.
+    ///   - communicator: processes that train along.
+    package init(
+        _ config: TrainingConfig, resume: Bool, communicator: any Communicator = SingleProcess()
+    ) throws {
+        (self.config, self.communicator) = (config, communicator)
         folder = URL(fileURLWithPath: config.output)
-        try Self.prepare(folder, resume: resume)
-        let found = resume ? RunCheckpoint.newest(in: folder) : (nil, [])
-        damaged = found.1
+        let found = try Self.prepare(folder, resume: resume, communicator)
+        damaged = found.damaged
         let sources = DataSources(config)
-        let (mix, judged) = (try sources.mix(), try sources.heldOut())
+        let (mix, judged) = (try sources.mix(processes: communicator.size), try sources.heldOut())
         try DataSources.requireSameClasses(mix.parts.map(\.source) + judged.map(\.source))
         (self.mix, heldOut) = (mix, HeldOut(config, judged))
         var start = try StartWeights(config, classes: mix.parts[0].source.classes)
-        if let checkpoint = found.0 { start.weights = try checkpoint.weights() }
+        if let checkpoint = found.checkpoint { start.weights = try checkpoint.weights() }
         info = start.info
         let settings = config.trainerSettings(stepsPerEpoch: mix.stepsPerEpoch)
         steps = settings.steps
-        trainer = try Self.trainer(config, settings, start, found.0)
-        log = try TrainingLog(path: folder.appending(path: Self.logName).path, resumingAfter: trainer.step)
+        trainer = try Self.trainer(config, settings, start, found.checkpoint, communicator)
+        guard communicator.rank == 0 else {
+            (log, events) = (nil, nil)
+            return
+        }
+        let log = try TrainingLog(
+            path: folder.appending(path: Self.logName).path, resumingAfter: trainer.step)
         best = Self.best(try TrainingLog.read(path: folder.appending(path: Self.logName).path))
         events = try EventFileWriter(folder: folder.path, step: trainer.step)
         try log.append(.start(.init(step: trainer.step, time: Date().timeIntervalSince1970, config: config)))
+        self.log = log
+    }
+
+    private typealias Found = (checkpoint: RunCheckpoint?, damaged: [String])
+
+    /// The checkpoint to go on from: what the first process finds, in all of them.
+    private static func prepare(
+        _ folder: URL, resume: Bool, _ communicator: any Communicator
+    ) throws -> Found {
+        var found: Found = (nil, [])
+        let name = try communicator.together { () throws -> String? in
+            guard communicator.rank == 0 else { return nil }
+            try prepare(folder, resume: resume)
+            if resume { found = RunCheckpoint.newest(in: folder) }
+            return found.checkpoint?.folder.lastPathComponent
+        }[0]
+        guard communicator.rank > 0, let name else { return found }
+        found.checkpoint = RunCheckpoint.list(folder).first { $0.folder.lastPathComponent == name }
+        guard found.checkpoint != nil else {
+            throw CommunicatorError(
+                rank: communicator.rank,
+                detail: "\(folder.path): no \(name), which process 0 goes on from; all need to see the folder"
+            )
+        }
+        return found
     }
 
     private static func prepare(_ folder: URL, resume: Bool) throws {
@@ -80,7 +116,7 @@ package final class TrainingRun {
 
     private static func trainer(
         _ config: TrainingConfig, _ settings: Trainer.Settings, _ start: StartWeights,
-        _ checkpoint: RunCheckpoint?
+        _ checkpoint: RunCheckpoint?, _ communicator: any Communicator
     ) throws -> Trainer {
         let freezing = config.freezing
         let store = ParameterStore(start.weights) { freezing.isFrozen($0) }
@@ -99,7 +135,7 @@ package final class TrainingRun {
         return Trainer(
             settings, store: store, model: model, texts: texts, visibleClasses: head,
             step: checkpoint?.step ?? 0,
-            moments: try checkpoint?.moments() ?? [:])
+            moments: try checkpoint?.moments() ?? [:], communicator: communicator)
     }
 
     // MARK: The loop
@@ -108,23 +144,28 @@ package final class TrainingRun {
     ///
     /// - Throws: `TrainingError` where a loss is not a number, naming the last good checkpoint.
     package func run(_ hooks: Hooks) throws -> Outcome {
+        let items = communicator.share(of: mix.batch)
         let loader = BatchLoader(from: trainer.step) { [mix, config, logMel] step in
-            try Self.batches(mix.clips(step: step), config, logMel)
+            try Self.batches(mix.clips(step: step, items: items), config, logMel)
         }
         defer { loader.stop() }
         while trainer.step < steps {
-            if hooks.shouldStop() {
-                try save(hooks)
+            if try communicator.together(hooks.shouldStop).contains(true) {
+                try communicator.first { try save(hooks) }
                 return .stopped
             }
             try oneStep(loader, hooks)
-            if isDue(config.evaluation?.every) { try evaluate(hooks) }
-            if isDue(config.checkpoint.every) { try save(hooks) }
+            try communicator.first {
+                if isDue(config.evaluation?.every) { try evaluate(hooks) }
+                if isDue(config.checkpoint.every) { try save(hooks) }
+            }
         }
-        try save(hooks)
-        let entries = try TrainingLog.read(path: folder.appending(path: Self.logName).path)
-        try TrainingReport(entries, panels: panels)
-            .write(to: folder.appending(path: Self.reportName).path)
+        try communicator.first {
+            try save(hooks)
+            let entries = try TrainingLog.read(path: folder.appending(path: Self.logName).path)
+            try TrainingReport(entries, panels: panels)
+                .write(to: folder.appending(path: Self.reportName).path)
+        }
         return .finished
     }
 
@@ -143,13 +184,25 @@ package final class TrainingRun {
     private func oneStep(_ loader: BatchLoader, _ hooks: Hooks) throws {
         let clock = ContinuousClock(), start = clock.now
         let report: StepReport
-        do { report = try trainer.train(loader.next()) } catch let error as TrainingError {
-            throw explained(error)
+        do {
+            var batches: [ClipBatch] = []
+            try communicator.together { batches = try loader.next() }
+            report = try trainer.train(batches)
+        } catch var error as TrainingError {
+            error.detail += lastGood
+            throw error
+        } catch var error as CommunicatorError {
+            error.detail += lastGood
+            throw error
         }
         let seconds = (clock.now - start) / .seconds(1)
-        try log.append(.step(.init(report, time: Date().timeIntervalSince1970, seconds: seconds)))
+        try communicator.first { try record(report, seconds: seconds, hooks) }
+    }
+
+    private func record(_ report: StepReport, seconds: Double, _ hooks: Hooks) throws {
+        try log?.append(.step(.init(report, time: Date().timeIntervalSince1970, seconds: seconds)))
         let scalars = report.terms.map { ("loss/" + $0.name, $0.value) }
-        try events.add(
+        try events?.add(
             scalars + [
                 ("loss/total", report.loss), ("rate", report.rate), ("gradient_norm", report.gradientNorm),
             ],
@@ -157,12 +210,10 @@ package final class TrainingRun {
         hooks.step(report)
     }
 
-    private func explained(_ error: TrainingError) -> TrainingError {
-        let last = RunCheckpoint.newest(in: folder).checkpoint
-        var error = error
-        error.detail +=
-            last.map { "; the last good checkpoint is \($0.folder.path)" } ?? "; there is no checkpoint yet"
-        return error
+    /// What a message about the end of a run says at its own end.
+    private var lastGood: String {
+        RunCheckpoint.newest(in: folder).checkpoint
+            .map { "; the last good checkpoint is \($0.folder.path)" } ?? "; there is no checkpoint yet"
     }
 
     @discardableResult
@@ -191,15 +242,15 @@ package final class TrainingRun {
 
     private func record(_ judged: HeldOut.Judged, _ hooks: Hooks) throws {
         let (name, metrics) = (judged.data, judged.scores.metrics)
-        try log.append(
+        try log?.append(
             .evaluation(
                 .init(
                     step: trainer.step, time: Date().timeIntervalSince1970, data: name, metrics: metrics)))
-        try events.add(
+        try events?.add(
             metrics.sorted { $0.key < $1.key }.map { ("\(name)/\($0.key)", Float($0.value)) },
             step: trainer.step)
         for (index, panel) in judged.panels.enumerated() {
-            try events.add(panel.strip, name: "\(name)/\(index)", step: trainer.step)
+            try events?.add(panel.strip, name: "\(name)/\(index)", step: trainer.step)
         }
         hooks.evaluated(trainer.step, name, judged.scores)
     }

@@ -72,7 +72,7 @@ struct SmallRun {
         _ settings: Trainer.Settings = settings, architecture: TAViSConfig = config,
         from weights: any WeightSource = InitialWeights(seed: 5),
         isFrozen: @escaping @Sendable (String) -> Bool = { _ in false }, step: Int = 0,
-        moments: [String: AdamW.Moments] = [:]
+        moments: [String: AdamW.Moments] = [:], communicator: any Communicator = SingleProcess()
     ) throws {
         store = ParameterStore(weights, isFrozen: isFrozen)
         let model = try Weights.load(store) { try TAViS($0, architecture) }
@@ -86,7 +86,7 @@ struct SmallRun {
             } : nil
         trainer = Trainer(
             settings, store: store, model: model, texts: texts, visibleClasses: head, step: step,
-            moments: moments)
+            moments: moments, communicator: communicator)
     }
 
     @discardableResult
