@@ -11,7 +11,7 @@ PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserve
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav gstreamer1.0-alsa gstreamer1.0-pulseaudio gstreamer1.0-tools
 
-.PHONY: deps build demo test test-mpi bench install uninstall format lint clean
+.PHONY: deps build demo test test-mpi soak bench install uninstall format lint clean
 
 deps:
 	@./scripts/deps $(PACKAGES)
@@ -32,6 +32,12 @@ test: deps
 	$(TEST) --no-parallel --filter '$(LIVE)'
 	$(TEST) --filter CKernelsTests
 	$(TEST) --filter GoldenStepTests
+
+# The daemon for an hour, or SOAK=seconds, with cameras that come and go.
+SOAK ?= 3600
+
+soak: deps
+	TAVIS_SOAK=$(SOAK) $(TEST) --filter SoakTests
 
 # Processes on this machine that train together; needs libopenmpi-dev and openmpi-bin as well.
 MPI := --traits MPI --scratch-path .build/mpi

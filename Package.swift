@@ -87,7 +87,7 @@ let package = Package(
         .testTarget(name: "TensorEngineTests", dependencies: ["TensorEngine", "TestSupport"]),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport", "CPNG"]),
         .testTarget(name: "ConfigurationFilesTests", dependencies: ["ConfigurationFiles"]),
-        .testTarget(name: "MediaTests", dependencies: ["Media", "TestSupport"]),
+        .testTarget(name: "MediaTests", dependencies: ["CGStreamer", "Media", "TestSupport"]),
         .testTarget(name: "StreamingTests", dependencies: ["Streaming", "Training", "TestSupport"]),
         .testTarget(
             name: "ServiceTests",

@@ -1,52 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Media
-import Service
-import Streaming
-import Synchronization
 import Testing
 import Training
-
-/// A camera on the network that plays pictures and sound over and over, 25 pictures a second.
-private final class FilmCamera: Sendable {
-    let server: RTSPServer
-    private let mount: RTSPMount
-    private let isOpen = Mutex(true)
-    private let ended = DispatchSemaphore(value: 0)
-
-    /// - Parameters:
-    ///   - frames: `[height, width, 3]` each, as many as there are sounds.
-    ///   - sounds: of each frame, 640 samples at 16 kHz.
-    init(_ server: RTSPServer, path: String, width: Int, height: Int, frames: [[UInt8]], sounds: [[Float]]) {
-        self.server = server
-        mount = RTSPMount(server, path: path, hasAudio: true, bitrate: 4000)
-        let thread = Thread { [self] in
-            let start = MediaClock.now
-            var count = 0
-            while isOpen.withLock({ $0 }) {
-                let time = start + .milliseconds(Int64(count) * 40)
-                let ahead = time - MediaClock.now
-                if ahead > .zero { Thread.sleep(forTimeInterval: ahead.seconds) }
-                let index = count % frames.count
-                mount.take(
-                    AudioBlock(pts: time, sampleRate: 16_000, channels: 1, samples: sounds[index]))
-                mount.take(
-                    VideoFrame(
-                        width: width, height: height, pts: time, duration: .milliseconds(40),
-                        pixels: frames[index]))
-                count += 1
-            }
-            ended.signal()
-        }
-        thread.start()
-    }
-
-    func stop() {
-        isOpen.withLock { $0 = false }
-        ended.wait()
-        mount.stop()
-    }
-}
 
 /// Tells which of some pictures one is that was coded and painted on.
 private struct PictureFinder {
@@ -70,74 +26,11 @@ private struct PictureFinder {
     }
 }
 
-/// What a viewer gets.
-private final class Viewer: Sendable {
-    struct State: Sendable {
-        var frames: [VideoFrame] = []
-        var blocks: [AudioBlock] = []
-    }
-    private final class Store: Sendable {
-        let state = Mutex(State())
-    }
-
-    private let store = Store()
-    private let input: LiveInput
-
-    var seen: State { store.state.withLock { $0 } }
-
-    /// One connection for both, so that the server tells how they lie to each other.
-    init(_ uri: String) {
-        let text = """
-            rtspsrc name=source location=\(uri) protocols=tcp latency=300
-            source. ! application/x-rtp,media=video ! decodebin ! videoconvert ! video/x-raw,format=RGB
-            ! appsink name=video_in sync=false max-buffers=50
-            source. ! application/x-rtp,media=audio ! decodebin ! audioconvert
-            ! audio/x-raw,format=F32LE,layout=interleaved ! appsink name=audio_in sync=false max-buffers=500
-            """
-        let handlers = LiveInputHandlers(
-            video: { [store] frame in store.state.withLock { $0.frames.append(frame) } },
-            audio: { [store] block in store.state.withLock { $0.blocks.append(block) } })
-        input = LiveInput(
-            .init(.pipeline(text: text, name: "viewer"), tracks: [.video, .audio]), name: "viewer",
-            handlers: handlers)
-        input.start()
-    }
-
-    func stop() { input.stop() }
-}
-
 @Suite("The daemon as a program", .serialized)
 struct RunTests {
     private let place: Workplace
 
     init() throws { place = try Workplace() }
-
-    private func wait(_ seconds: Double, until holds: () -> Bool) {
-        let end = Date(timeIntervalSinceNow: seconds)
-        while !holds(), Date() < end { Thread.sleep(forTimeInterval: 0.05) }
-    }
-
-    /// Starts the daemon and waits until it is ready.
-    private func daemon(_ config: String) throws -> Workplace.Running {
-        try Data(config.utf8).write(to: URL(filePath: place.path("run.yaml")))
-        let running = try place.start(["run", "--config", "run.yaml"])
-        wait(20) { running.said.contains("http interface listens") || !running.isRunning }
-        return running
-    }
-
-    private func listeningPort(_ said: String) -> Int? {
-        said.split(separator: "\n").first { $0.contains("rtsp server") }
-            .flatMap { $0.split(separator: " ").last { $0.hasPrefix("port=") } }
-            .flatMap { Int($0.dropFirst(5)) }
-    }
-
-    private func ctl(_ arguments: String...) throws -> Workplace.Outcome {
-        try place.start(["ctl"] + arguments + ["--socket", place.path("c.sock")]).wait()
-    }
-
-    private var head: String {
-        "http: {port: 0}\nrtsp: {port: 0}\ncontrol: {socket: \(place.path("c.sock"))}\n"
-    }
 
     @Test("a camera's pictures come out again with what sounds marked, at their rate, with their sound")
     func marks() throws {
@@ -149,19 +42,19 @@ struct RunTests {
             try RTSPServer(address: "127.0.0.1", port: 0), path: "/film", width: film.width,
             height: film.height, frames: frames, sounds: sounds)
         defer { camera.stop() }
-        let daemon = try daemon(
-            head + """
+        let daemon = try place.daemon(
+            place.daemonHead + """
                 streams:
                   - name: film
                     video: {kind: rtsp, uri: "rtsp://127.0.0.1:\(camera.server.port)/film"}
                     outputs: [{kind: rtsp, mount: /out, bitrate: 4000}]
                 """)
-        let port = try #require(listeningPort(daemon.said), "\(daemon.said)")
-        wait(20) { (try? ctl("status").out.contains("film: running")) ?? false }
+        let port = try #require(Workplace.rtspPort(daemon.said), "\(daemon.said)")
+        wait(20) { (try? place.ctl("status").out.contains("film: running")) ?? false }
         let viewer = Viewer("rtsp://127.0.0.1:\(port)/out")
         wait(20) { !viewer.seen.frames.isEmpty }
         Thread.sleep(forTimeInterval: 12)
-        let status = try ctl("status")
+        let status = try place.ctl("status")
         viewer.stop()
         daemon.send(SIGTERM)
         #expect(try daemon.wait().code == 0)
@@ -210,15 +103,15 @@ struct RunTests {
             try RTSPServer(address: "127.0.0.1", port: 0), path: "/flash", width: width, height: height,
             frames: frames, sounds: sounds)
         defer { camera.stop() }
-        let daemon = try daemon(
-            head + """
+        let daemon = try place.daemon(
+            place.daemonHead + """
                 streams:
                   - name: flash
                     video: {kind: rtsp, uri: "rtsp://127.0.0.1:\(camera.server.port)/flash"}
                     outputs: [{kind: rtsp, mount: /out, picture: clean}]
                 """)
-        let port = try #require(listeningPort(daemon.said), "\(daemon.said)")
-        wait(20) { (try? ctl("status").out.contains("25 frames/s")) ?? false }
+        let port = try #require(Workplace.rtspPort(daemon.said), "\(daemon.said)")
+        wait(20) { (try? place.ctl("status").out.contains("25 frames/s")) ?? false }
         let viewer = Viewer("rtsp://127.0.0.1:\(port)/out")
         wait(30) { viewer.seen.frames.count > 200 }
         viewer.stop()
@@ -256,23 +149,23 @@ struct RunTests {
     @Test("ctl pauses, resumes, reloads good and bad files, adds and removes; the daemon ends cleanly")
     func control() throws {
         let stream = "streams:\n  - {name: a, video: {kind: test, width: 64, height: 48}}\n"
-        let daemon = try daemon(head + stream)
-        wait(15) { (try? ctl("status").out.contains("a: running")) ?? false }
-        #expect(try ctl("pause", "a").code == 0)
-        #expect(try ctl("status").out.hasPrefix("a: paused"))
-        #expect(try ctl("resume", "a").code == 0)
-        #expect(try ctl("pause", "b").errors.contains("there is no stream b"))
+        let daemon = try place.daemon(place.daemonHead + stream)
+        wait(15) { (try? place.ctl("status").out.contains("a: running")) ?? false }
+        #expect(try place.ctl("pause", "a").code == 0)
+        #expect(try place.ctl("status").out.hasPrefix("a: paused"))
+        #expect(try place.ctl("resume", "a").code == 0)
+        #expect(try place.ctl("pause", "b").errors.contains("there is no stream b"))
         try Data("{name: b, video: {kind: test}, audio: {kind: test}}".utf8).write(
             to: URL(filePath: place.path("b.yaml")))
-        #expect(try ctl("add", "b.yaml").code == 0)
-        #expect(try ctl("remove", "b").code == 0)
-        try Data((head + stream + "  - {name: c, video: {kind: test}}\n").utf8).write(
+        #expect(try place.ctl("add", "b.yaml").code == 0)
+        #expect(try place.ctl("remove", "b").code == 0)
+        try Data((place.daemonHead + stream + "  - {name: c, video: {kind: test}}\n").utf8).write(
             to: URL(filePath: place.path("run.yaml")))
-        #expect(try ctl("reload").out == "a: unchanged\nc: added\n")
+        #expect(try place.ctl("reload").out == "a: unchanged\nc: added\n")
         try Data("streams: 1".utf8).write(to: URL(filePath: place.path("run.yaml")))
-        let refused = try ctl("reload")
+        let refused = try place.ctl("reload")
         #expect(refused.code != 0 && refused.errors.contains("run.yaml:1: streams: expected"))
-        #expect(try ctl("status").out.split(separator: "\n").count == 2)
+        #expect(try place.ctl("status").out.split(separator: "\n").count == 2)
         daemon.send(SIGTERM)
         let outcome = try daemon.wait()
         #expect(outcome.code == 0 && outcome.errors.contains("stopped"), "\(outcome.errors)")
@@ -292,10 +185,40 @@ struct RunTests {
         #expect(outcome.code == code && outcome.errors.contains(message), "\(outcome.code) \(outcome.errors)")
     }
 
+    @Test("stopped for five seconds and let go on, a stream is live again soon")
+    func frozen() throws {
+        let (width, height) = (160, 120)
+        let camera = FilmCamera(
+            try RTSPServer(address: "127.0.0.1", port: 0), path: "/grey", width: width, height: height,
+            frames: [[UInt8](repeating: 90, count: 3 * width * height)],
+            sounds: [[Float](repeating: 0.1, count: 640)])
+        defer { camera.stop() }
+        let daemon = try place.daemon(
+            place.daemonHead + """
+                streams:
+                  - {name: grey, video: {kind: rtsp, uri: "rtsp://127.0.0.1:\(camera.server.port)/grey"}}
+                """)
+        func isLive() -> Bool {
+            (try? place.ctl("status").out.contains(/grey: running.* 2[3-6] frames\/s/)) ?? false
+        }
+        wait(20) { isLive() }
+        daemon.send(SIGSTOP)
+        Thread.sleep(forTimeInterval: 5)
+        daemon.send(SIGCONT)
+        let start = MediaClock.now
+        wait(20) { isLive() }
+        let seconds = (MediaClock.now - start).seconds
+        print("after five seconds of standstill live again in \(seconds) s")
+        // The rate is a mean over the last three seconds.
+        #expect(seconds < 5, "\(daemon.said)")
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().code == 0)
+    }
+
     @Test("files and events are whole after SIGTERM, and readable after kill -9")
     func files() throws {
         let config =
-            head + """
+            place.daemonHead + """
                 events: {file: \(place.path("events.jsonl"))}
                 streams:
                   - name: a
@@ -305,8 +228,8 @@ struct RunTests {
                 """
         for signal in [SIGTERM, SIGKILL] {
             try? FileManager.default.removeItem(atPath: place.path("files"))
-            let daemon = try daemon(config)
-            wait(15) { (try? ctl("status").out.contains("a: running")) ?? false }
+            let daemon = try place.daemon(config)
+            wait(15) { (try? place.ctl("status").out.contains("a: running")) ?? false }
             Thread.sleep(forTimeInterval: 7)
             daemon.send(signal)
             _ = try daemon.wait()

@@ -129,6 +129,7 @@ final class Workplace: Sendable {
 
         /// What it has said on the error output so far.
         var said: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
+        var identifier: Int32 { process.processIdentifier }
         func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
         var isRunning: Bool { process.isRunning }
 

@@ -123,7 +123,7 @@ struct LiveInputTests {
     @Test("a camera that is not there, or says nothing, is tried again, and stopping never waits for it")
     func never() throws {
         let (absent, silent) = (Catch(), Catch())
-        let listener = try #require(SilentListener())
+        let listener = try #require(Listener())
         let inputs = [
             input(rtsp("rtsp://127.0.0.1:9/none"), [.video], absent),
             input(rtsp("rtsp://127.0.0.1:\(listener.port)/silent"), [.video], silent) {
@@ -229,29 +229,4 @@ struct LiveInputTests {
         #expect((0.37...0.63).contains(waits[0]) && waits.allSatisfy { $0 <= 3.76 })
         #expect(Set(waits.suffix(10)).count == 10 && waits.suffix(10).allSatisfy { $0 >= 2.24 })
     }
-}
-
-/// Accepts connections and says nothing.
-private final class SilentListener: Sendable {
-    let port: Int
-    private let descriptor: Int32
-
-    init?() {
-        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        descriptor = socket
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr = in_addr(s_addr: in_addr_t(0x7F00_0001).bigEndian)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(socket, $0, length) == 0 && listen(socket, 8) == 0
-                    && getsockname(socket, $0, &length) == 0
-            }
-        }
-        guard isBound else { return nil }
-        port = Int(UInt16(bigEndian: address.sin_port))
-    }
-
-    deinit { close(descriptor) }
 }

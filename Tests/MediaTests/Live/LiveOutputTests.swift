@@ -132,7 +132,7 @@ struct LiveOutputTests {
         play(output, from: 0, seconds: 1)
         #expect(output.status.problem?.contains("cannot be made") == true && output.status.restarts > 0)
         try FileManager.default.removeItem(atPath: folder.path)
-        play(output, from: 1, seconds: 4)
+        play(output, from: 1, seconds: 8)
         #expect(output.status.problem == nil && output.status.framesWritten > 0)
         output.stop()
     }

@@ -34,6 +34,8 @@ package final class PipelineOutput: LiveOutput {
     fileprivate static let queuedBlocks = 200
     private static let budgetInterval = MediaTime.seconds(5)
     private static let stopTimeout = 8.0
+    /// What went wrong is over when it went well for so long: a full disk takes a few pictures again and again.
+    private static let wellAfter = MediaTime.seconds(2)
 
     package init(_ kind: LiveOutputKind, stream: String, hasAudio: Bool, bitrate: Int) {
         (self.kind, self.stream, self.hasAudio, self.bitrate) = (kind, stream, hasAudio, bitrate)
@@ -79,6 +81,7 @@ package final class PipelineOutput: LiveOutput {
         var session: OutputSession?
         var failures = 0
         var retryAt: MediaTime?
+        var openSince: MediaTime?
         var budgetAt = MediaClock.now
         while true {
             _ = ready.wait(timeout: .now() + 0.5)
@@ -95,9 +98,13 @@ package final class PipelineOutput: LiveOutput {
             }
             do {
                 try handle(item, &session)
-                if case .frame = item, session != nil { (failures, retryAt) = (0, nil) }
+                openSince = session == nil ? nil : openSince ?? MediaClock.now
+                if failures > 0, let openSince, MediaClock.now > openSince + Self.wellAfter {
+                    (failures, retryAt) = (0, nil)
+                    told.withLock { $0.problem = nil }
+                }
             } catch {
-                session = nil
+                (session, openSince) = (nil, nil)
                 failures += 1
                 count(dropped: item)
                 retryAt = MediaClock.now + BackOff().wait(after: failures)
@@ -127,7 +134,7 @@ package final class PipelineOutput: LiveOutput {
             }
             if session == nil { session = try opened(with: frame) }
             try session?.push(frame)
-            told.withLock { ($0.problem, $0.framesWritten) = (nil, $0.framesWritten + 1) }
+            told.withLock { $0.framesWritten += 1 }
         case .block(let block):
             guard let session else { return }
             if try !session.push(block) { told.withLock { $0.audioDropped += 1 } }
