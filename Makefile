@@ -33,11 +33,11 @@ test: deps
 	$(TEST) --filter CKernelsTests
 	$(TEST) --filter GoldenStepTests
 
-# The daemon for an hour, or SOAK=seconds, with cameras that come and go.
-SOAK ?= 3600
+# The daemon for MINUTES with two streams, one of a camera that comes and goes.
+MINUTES ?= 20
 
 soak: deps
-	TAVIS_SOAK=$(SOAK) $(TEST) --filter SoakTests
+	TAVIS_SOAK=$$(($(MINUTES) * 60)) $(TEST) --filter SoakTests
 
 # Processes on this machine that train together; needs libopenmpi-dev and openmpi-bin as well.
 MPI := --traits MPI --scratch-path .build/mpi
@@ -56,17 +56,18 @@ UNIT_DIR = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)/systemd/system
 
 install: build
 	install -D -m 755 $(BIN)/tavisd $(DESTDIR)$(PREFIX)/bin/tavisd
+	install -D -m 644 systemd/tavisd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tavisd.conf
 	install -d $(UNIT_DIR) $(DESTDIR)$(PREFIX)/share/doc/tavisd/config
 	for unit in $(UNITS); do \
 		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "systemd/$$unit" >$(UNIT_DIR)/"$$unit" || exit 1; \
 		chmod 644 $(UNIT_DIR)/"$$unit" || exit 1; done
-	install -m 644 config/*.yaml config/*.txt $(DESTDIR)$(PREFIX)/share/doc/tavisd/config/
+	install -m 644 config/*.yaml config/*.txt config/*.pipeline $(DESTDIR)$(PREFIX)/share/doc/tavisd/config/
 	@echo 'Installed. Write /etc/tavisd/tavisd.yaml (examples: $(PREFIX)/share/doc/tavisd/config), then:'
-	@echo '  systemctl daemon-reload && systemctl enable --now tavisd'
+	@echo '  systemd-sysusers && systemctl daemon-reload && systemctl enable --now tavisd'
 
 # Configuration and recordings stay.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/tavisd $(addprefix $(UNIT_DIR)/,$(UNITS))
+	rm -f $(DESTDIR)$(PREFIX)/bin/tavisd $(DESTDIR)$(PREFIX)/lib/sysusers.d/tavisd.conf $(addprefix $(UNIT_DIR)/,$(UNITS))
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tavisd
 
 format:

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import Logging
 import Media
+import ServiceLifecycle
 import Streaming
 import Synchronization
 
@@ -15,6 +16,8 @@ package final class DaemonProcess {
     private let daemon: Daemon
     private let devices: Devices
     private let http: HTTPServer?
+    /// At which the HTTP interface is going to listen.
+    private let places: Int
     private let requests = Requests()
 
     /// Loads the model and sets everything up; nothing is opened yet.
@@ -39,22 +42,21 @@ package final class DaemonProcess {
         let hub = EventHub(file: try config.eventFile.map { try EventSink(path: $0) })
         daemon = Daemon(
             config, model: model, connector: devices, hub: hub, configPath: path, logger: logger)
-        http = try Self.server(config, daemon, credentials, logger)
-    }
-
-    private static func server(
-        _ config: DaemonConfig, _ daemon: Daemon, _ credentials: Credentials, _ logger: Logger
-    ) throws -> HTTPServer? {
-        let socket = config.controlSocket ?? usualSocket
-        guard config.http.isOn || socket != nil else { return nil }
+        let socket = config.controlSocket ?? Self.usualSocket
+        places = (config.http.isOn ? 1 : 0) + (socket == nil ? 0 : 1)
+        guard places > 0 else {
+            http = nil
+            return
+        }
         var settings = HTTPSettings()
         settings.address = config.http.address
         settings.port = config.http.isOn ? config.http.port : nil
         settings.token = try config.http.credential.map(credentials.text)
         settings.socketPath = socket
         let encoder = JPEGEncoder()
-        return try HTTPServer(
-            settings, control: daemon, jpeg: { try encoder.encode($0, maxWidth: $1) }, logger: logger)
+        http = try HTTPServer(
+            settings, control: daemon, jpeg: { try encoder.encode($0, maxWidth: $1) }, logger: logger,
+            onListening: { [requests] _ in requests.put(.listening) })
     }
 
     /// Under systemd, in the unit's own folder of `/run`.
@@ -69,20 +71,20 @@ package final class DaemonProcess {
         let signals = requests.watch()
         defer { withExtendedLifetime(signals) {} }
         try daemon.start()
-        let server = http.map { http in
-            Task { [requests] in
-                do { try await http.run() } catch { requests.put(.failed("http interface: \(error)")) }
-            }
-        }
-        ServiceManager.ready(summary)
-        defer { shutDown(server) }
+        let interface = http.map { Interface($0, requests, logger) }
+        defer { shutDown(interface) }
         return try loop()
     }
 
     private func loop() throws -> Int32? {
         let interval = min(ServiceManager.watchdogInterval ?? .seconds(5), .seconds(5))
+        var missing = places
+        if missing == 0 { ServiceManager.ready(summary) }
         while true {
             switch requests.next(within: interval) {
+            case .listening:
+                missing -= 1
+                if missing == 0 { ServiceManager.ready(summary) }
             case .reload: reload()
             case .stop(let signal): return signal == SIGTERM ? nil : 128 + signal
             case .failed(let why): throw ServiceError(detail: why)
@@ -117,11 +119,12 @@ package final class DaemonProcess {
         ServiceManager.ready(summary)
     }
 
-    private func shutDown(_ server: Task<Void, Never>?) {
+    private func shutDown(_ interface: Interface?) {
         ServiceManager.stopping()
-        server?.cancel()
+        interface?.stop()
         daemon.stop()
         devices.stop()
+        interface?.wait()
         logger.notice("stopped")
     }
 
@@ -142,11 +145,38 @@ package struct ServiceError: Error, Sendable, CustomStringConvertible {
     package var description: String { detail }
 }
 
+/// The HTTP interface while it runs.
+private final class Interface: Sendable {
+    private let group: ServiceGroup
+    private let ended = DispatchSemaphore(value: 0)
+
+    init(_ server: HTTPServer, _ requests: Requests, _ logger: Logger) {
+        // What it says of its own steps is nothing to an operator.
+        var quiet = logger
+        quiet.logLevel = .critical
+        group = ServiceGroup(services: [server], logger: quiet)
+        Task { [group, ended] in
+            do { try await group.run() } catch { requests.put(.failed("http interface: \(error)")) }
+            ended.signal()
+        }
+    }
+
+    /// Takes no more clients, and lets go of those there are.
+    func stop() {
+        Task { [group] in await group.triggerGracefulShutdown() }
+    }
+
+    /// Until the last client has gone, but two seconds at most.
+    func wait() { _ = ended.wait(timeout: .now() + 2) }
+}
+
 /// What the process is asked to do, by signals or by its own parts.
 private final class Requests: Sendable {
     enum Request: Sendable {
         case reload
         case stop(Int32)
+        /// The HTTP interface answers at one place more.
+        case listening
         case failed(String)
     }
 

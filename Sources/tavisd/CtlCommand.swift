@@ -9,8 +9,9 @@ struct CtlCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ctl", abstract: "Asks a running daemon, or tells it what to do.",
         discussion: """
-            The daemon is found by --socket, by --port, or by the configuration it runs with. In a systemd unit \
-            with RuntimeDirectory= nothing has to be given. The exit code is 0 when it did what was asked.
+            The daemon is found by --socket, by --port, or by the configuration it runs with. The one of \
+            tavisd.service, or else of the usual port, is found without. The exit code is 0 when it did what was \
+            asked.
             """,
         subcommands: [
             Status.self, Reload.self, Add.self, Remove.self, Pause.self, Resume.self, Classes.self,
@@ -52,7 +53,8 @@ struct ControlOptions: ParsableArguments {
             if let socket = config.controlSocket { return .socket(socket) }
             if folder == nil, config.http.isOn { return .loopback(port: config.http.port) }
         }
-        if let folder { return .socket("\(folder)/control.sock") }
+        let usual = "\(folder ?? "/run/tavisd")/control.sock"
+        if folder != nil || FileManager.default.fileExists(atPath: usual) { return .socket(usual) }
         return .loopback(port: DaemonConfig.usualHTTPPort)
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Glibc
 import Media
 import Synchronization
 
@@ -48,6 +49,7 @@ final class FilmCamera: Sendable {
 final class Viewer: Sendable {
     struct State: Sendable {
         var frames: [VideoFrame] = []
+        var frameCount = 0
         var blocks: [AudioBlock] = []
     }
     private final class Store: Sendable {
@@ -60,7 +62,9 @@ final class Viewer: Sendable {
     var seen: State { store.state.withLock { $0 } }
 
     /// One connection for both, so that the server tells how they lie to each other.
-    init(_ uri: String) {
+    ///
+    /// - Parameter keepsAll: false only counts the frames.
+    init(_ uri: String, keepsAll: Bool = true) {
         let text = """
             rtspsrc name=source location=\(uri) protocols=tcp latency=300
             source. ! application/x-rtp,media=video ! decodebin ! videoconvert ! video/x-raw,format=RGB
@@ -69,12 +73,35 @@ final class Viewer: Sendable {
             ! audio/x-raw,format=F32LE,layout=interleaved ! appsink name=audio_in sync=false max-buffers=500
             """
         let handlers = LiveInputHandlers(
-            video: { [store] frame in store.state.withLock { $0.frames.append(frame) } },
-            audio: { [store] block in store.state.withLock { $0.blocks.append(block) } })
+            video: { [store] frame in
+                store.state.withLock {
+                    $0.frameCount += 1
+                    if keepsAll { $0.frames.append(frame) }
+                }
+            },
+            audio: { [store] block in
+                if keepsAll { store.state.withLock { $0.blocks.append(block) } }
+            })
         input = LiveInput(
             .init(.pipeline(text: text, name: "viewer"), tracks: [.video, .audio]), name: "viewer",
             handlers: handlers)
         input.start()
+    }
+
+    /// The highest rate over any five seconds, watched until it is above `enough` or the time is over: what else runs
+    /// on the machine may hold up all for a while.
+    func rate(enough: Double, within seconds: Double) -> Double {
+        var counts: [(at: MediaTime, frames: Int)] = []
+        var best = 0.0
+        wait(seconds) {
+            let now = (at: MediaClock.now, frames: seen.frameCount)
+            counts.append(now)
+            if let start = counts.last(where: { now.at - $0.at >= .seconds(5) }) {
+                best = max(best, Double(now.frames - start.frames) / (now.at - start.at).seconds)
+            }
+            return best > enough
+        }
+        return best
     }
 
     func stop() { input.stop() }
@@ -107,10 +134,41 @@ extension Workplace {
         try start(["ctl"] + arguments + ["--socket", path("c.sock")]).wait()
     }
 
-    /// Where the daemon serves RTSP, as its log tells.
-    static func rtspPort(_ said: String) -> Int? {
-        said.split(separator: "\n").first { $0.contains("rtsp server") }
+    /// At which one of the daemon's servers listens, as its log tells.
+    static func port(_ server: String, _ said: String) -> Int? {
+        said.split(separator: "\n").first { $0.contains(server) }
             .flatMap { $0.split(separator: " ").last { $0.hasPrefix("port=") } }
             .flatMap { Int($0.dropFirst(5)) }
     }
+}
+
+/// Asks the HTTP interface once and never reads the answer.
+final class IdleClient {
+    private let descriptor: Int32
+
+    init?(port: Int, path: String) {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let isConnected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        let request = "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\n\r\n"
+        guard isConnected, send(descriptor, request, request.utf8.count, 0) == request.utf8.count else {
+            close(descriptor)
+            return nil
+        }
+    }
+
+    /// Whether an answer has come.
+    var isAnswered: Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 1
+    }
+
+    deinit { close(descriptor) }
 }

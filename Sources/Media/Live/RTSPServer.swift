@@ -62,8 +62,8 @@ package final class RTSPServer: @unchecked Sendable {
             g_main_context_pop_thread_default(context)
             ended.signal()
         }
-        thread.name = "rtsp"
         thread.start()
+        thread.name = "rtsp"
     }
 
     deinit {

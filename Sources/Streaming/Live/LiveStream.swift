@@ -92,8 +92,8 @@ package final class LiveStream: Sendable {
         recorder = settings.recording.map { [sound] in ClipRecorder($0, stream: settings.name, sound: sound) }
         inputs = Mutex(settings.hasAudio ? [.video: .init(), .audio: .init()] : [.video: .init()])
         let composer = Thread { [weak self] in LiveStream.compose { self } }
-        composer.name = "compose-\(settings.name)"
         composer.start()
+        composer.name = "compose-\(settings.name)"
     }
 
     deinit { composerQueue.close() }

@@ -2,6 +2,7 @@
 import Foundation
 package import Media
 import Synchronization
+import TensorEngine
 
 /// The one thread that runs the model, for all live streams in turn.
 ///
@@ -38,8 +39,8 @@ package final class SegmentWorker: @unchecked Sendable {
         let thread = Thread { self.work() }
         // Convolutions keep scratch on the stack.
         thread.stackSize = 8 << 20
-        thread.name = "segment"
         thread.start()
+        thread.name = "segment"
     }
 
     /// Ends after the frame in hand, within `timeout`.
@@ -72,6 +73,8 @@ package final class SegmentWorker: @unchecked Sendable {
     }
 
     private func work() {
+        // Masks may come late; pictures must keep their rate.
+        ThreadPool.shared.giveWay()
         while true {
             _ = frameReady.wait(timeout: .now() + Self.idleInterval)
             let orders = orders.withLock { orders in

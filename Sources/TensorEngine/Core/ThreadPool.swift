@@ -28,14 +28,16 @@ public final class ThreadPool: @unchecked Sendable {
     private let condition = NSCondition()
     private static let isOpen = 1 << 32
     private static let spins = 4000
+    /// Set by `giveWay`, taken on by each thread before its next piece of work.
+    private let niceness = Atomic<Int32>(0)
 
     public init(threads: Int) {
         self.threads = max(1, threads)
         for index in 1..<max(2, self.threads) where index < self.threads {
             let thread = Thread { self.work() }
             thread.stackSize = 8 << 20
-            thread.name = "tensor-\(index)"
             thread.start()
+            thread.name = "tensor-\(index)"
         }
     }
 
@@ -63,6 +65,22 @@ public final class ThreadPool: @unchecked Sendable {
         busy.store(false, ordering: .releasing)
     }
 
+    /// Lets other threads go first from now on, this one's caller too, where the cores do not suffice for all: for work
+    /// that may come late beside work that may not. Meant for the thread that calls `run`; cannot be taken back.
+    public func giveWay() {
+        niceness.store(Self.giveWayNiceness, ordering: .relaxed)
+        Self.setNiceness(Self.giveWayNiceness)
+    }
+
+    /// Leaves a third of a core to these threads where others want all of it (Linux weighs 5 as 335 to 1024).
+    private static let giveWayNiceness: Int32 = 5
+
+    /// Of this thread alone, as Linux does it.
+    private static func setNiceness(_ value: Int32) {
+        // It can only fail where a thread is less nice than asked for.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, value)
+    }
+
     /// Like `run`, over ranges that cut `count` items into about `threads` (at most) pieces of at least `grain`.
     public func runRanges(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
         let pieces = max(1, min(threads, count / max(1, grain)))
@@ -79,6 +97,7 @@ public final class ThreadPool: @unchecked Sendable {
 
     private func work() {
         var seen = 0
+        var ownNiceness: Int32 = 0
         while true {
             var spin = 0
             while generation.load(ordering: .acquiring) == seen, spin < Self.spins {
@@ -90,6 +109,11 @@ public final class ThreadPool: @unchecked Sendable {
             condition.unlock()
             seen = generation.load(ordering: .acquiring)
             guard join() else { continue }
+            let asked = niceness.load(ordering: .relaxed)
+            if asked != ownNiceness {
+                Self.setNiceness(asked)
+                ownNiceness = asked
+            }
             takePart()
             workers.subtract(1, ordering: .releasing)
         }

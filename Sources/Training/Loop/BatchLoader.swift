@@ -30,8 +30,8 @@ package final class BatchLoader: @unchecked Sendable {
             }
         }
         thread.stackSize = 8 << 20
-        thread.name = "batches"
         thread.start()
+        thread.name = "batches"
     }
 
     /// The next step's batches.

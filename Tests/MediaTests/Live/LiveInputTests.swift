@@ -169,13 +169,11 @@ struct LiveInputTests {
     }
 
     @Test("a user's own pipeline feeds by its named sinks; one without them is refused by name")
-    func ownPipeline() {
+    func ownPipeline() throws {
         let (good, bad) = (Catch(), Catch())
-        let text = """
-            # mine
-            videotestsrc is-live=true ! video/x-raw,format=RGB,width=32,height=32 ! appsink name=video_in
-            audiotestsrc is-live=true ! audio/x-raw,format=F32LE,rate=8000,channels=1 ! appsink name=audio_in
-            """
+        let text = try String(
+            contentsOfFile: "\(#filePath.split(separator: "/Tests/")[0])/config/own.pipeline", encoding: .utf8
+        )
         let inputs = [
             input(.pipeline(text: text, name: "mine"), [.video, .audio], good),
             input(.pipeline(text: "videotestsrc ! fakesink", name: "wrong"), [.video], bad),

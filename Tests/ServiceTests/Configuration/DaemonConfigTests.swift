@@ -49,6 +49,23 @@ struct DaemonConfigTests {
         #expect(documented.streams[0].outputs[0].picture == .overlay)
     }
 
+    @Test("every key is in the documented file")
+    func keys() throws {
+        let documented = try String(contentsOfFile: "\(Self.folder)/run.yaml", encoding: .utf8)
+        let reader = try String(
+            contentsOfFile: "\(Self.folder)/../Sources/Service/Configuration/DaemonConfig+Read.swift",
+            encoding: .utf8)
+        let keys = Set(
+            reader.matches(
+                of: /\.(?:value|optional|section|sections|seconds|kind|address)\(\s*"([a-z_0-9]+)"/
+            )
+            .map { String($0.1) })
+        #expect(keys.count > 50)
+        for key in keys.sorted() where !documented.contains("\(key):") {
+            Issue.record("\(key) is not in config/run.yaml")
+        }
+    }
+
     @Test("a stream is read as it stands")
     func stream() throws {
         let config = try DaemonConfig(

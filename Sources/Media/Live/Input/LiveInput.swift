@@ -60,8 +60,8 @@ package final class LiveInput: Sendable {
         }
         guard isFirst else { return }
         let thread = Thread { self.work() }
-        thread.name = "in-\(name)"
         thread.start()
+        thread.name = "in-\(name)"
     }
 
     /// Ends for good; nothing is handed out afterwards.

@@ -41,8 +41,8 @@ package final class PipelineOutput: LiveOutput {
         (self.kind, self.stream, self.hasAudio, self.bitrate) = (kind, stream, hasAudio, bitrate)
         told = Mutex(LiveOutputStatus(name: kind.name))
         let thread = Thread { self.work() }
-        thread.name = "out-\(stream)"
         thread.start()
+        thread.name = "out-\(stream)"
     }
 
     package var status: LiveOutputStatus { told.withLock { $0 } }

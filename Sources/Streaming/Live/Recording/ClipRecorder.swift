@@ -61,8 +61,8 @@ package final class ClipRecorder: Sendable {
         (self.settings, self.stream, self.sound) = (settings, stream, sound)
         told = Mutex(LiveOutputStatus(name: "clips \(settings.folder)"))
         let thread = Thread { self.work() }
-        thread.name = "clips-\(stream)"
         thread.start()
+        thread.name = "clips-\(stream)"
     }
 
     var status: LiveOutputStatus { told.withLock { $0 } }
