@@ -11,7 +11,7 @@ PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserve
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav gstreamer1.0-alsa gstreamer1.0-pulseaudio gstreamer1.0-tools
 
-.PHONY: deps build demo test test-mpi soak bench install uninstall format lint clean
+.PHONY: deps build demo test test-mpi test-units soak bench install uninstall format lint clean
 
 deps:
 	@./scripts/deps $(PACKAGES)
@@ -38,6 +38,11 @@ MINUTES ?= 20
 
 soak: deps
 	TAVIS_SOAK=$$(($(MINUTES) * 60)) $(TEST) --filter SoakTests
+
+# The systemd units, on a systemd booted for them; as root.
+test-units: demo
+	@./scripts/deps systemd-container
+	./scripts/try-units $(BIN)/tavisd out/demo-input.mp4
 
 # Processes on this machine that train together; needs libopenmpi-dev and openmpi-bin as well.
 MPI := --traits MPI --scratch-path .build/mpi

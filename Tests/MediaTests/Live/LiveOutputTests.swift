@@ -115,6 +115,13 @@ struct LiveOutputTests {
         for name in kept + own {
             try Data(count: 1000).write(to: URL(filePath: "\(folder.path)/\(name)"))
         }
+        for name in ["door-20260101-000002.mp4", "doors-20260101-000002.mp4"] {
+            try Data().write(to: URL(filePath: "\(folder.path)/\(name)"))
+        }
+        FileBudget(folder: folder.path, stream: "door", bytes: 10_000).removeEmpty()
+        #expect(folder.files == (kept + own + ["doors-20260101-000002.mp4"]).sorted())
+        FileBudget(folder: folder.path, stream: "doors", bytes: 10_000).removeEmpty()
+        #expect(folder.files == (kept + own).sorted())
         FileBudget(folder: folder.path, stream: "door", bytes: 1500).enforce()
         #expect(folder.files == (kept + ["door-20260102-000000.mkv"]).sorted())
         FileBudget(folder: folder.path, stream: "door", bytes: 10).enforce()

@@ -18,6 +18,11 @@ struct FileBudget: Sendable {
         }
     }
 
+    /// Removes what a kill or a power cut left of files that had just begun: nothing. To be called while none is written.
+    func removeEmpty() {
+        for file in files where file.size == 0 { unlink("\(folder)/\(file.name)") }
+    }
+
     /// Those that this stream's output has named, and no others.
     private var files: [(name: String, size: Int)] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []

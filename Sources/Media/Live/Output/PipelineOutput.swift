@@ -88,7 +88,7 @@ package final class PipelineOutput: LiveOutput {
             let (item, isClosed) = next()
             if isClosed { break }
             if MediaClock.now >= budgetAt {
-                enforceBudget()
+                budget?.enforce()
                 budgetAt = MediaClock.now + Self.budgetInterval
             }
             guard let item else { continue }
@@ -142,13 +142,14 @@ package final class PipelineOutput: LiveOutput {
     }
 
     private func opened(with frame: VideoFrame) throws(MediaError) -> OutputSession {
-        enforceBudget()
+        budget?.removeEmpty()
+        budget?.enforce()
         return try OutputSession(kind, stream: stream, hasAudio: hasAudio, bitrate: bitrate, first: frame)
     }
 
-    private func enforceBudget() {
-        guard case .files(let folder, _, _, _, let budget) = kind else { return }
-        FileBudget(folder: folder, stream: stream, bytes: budget).enforce()
+    private var budget: FileBudget? {
+        guard case .files(let folder, _, _, _, let bytes) = kind else { return nil }
+        return FileBudget(folder: folder, stream: stream, bytes: bytes)
     }
 }
 
