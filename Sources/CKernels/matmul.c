@@ -146,10 +146,19 @@ void tavis_sgemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, co
     }
 }
 
-bool tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c) {
-    if (tavis_matmul_current() != TAVIS_MATMUL_ONEDNN || !library.dnnl_u8s8s32) return false;
+int tavis_gemm_u8_levels(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512vnni") ? 255 : 127;
+#else
+    return 255;
+#endif
+}
+
+bool tavis_gemm_u8_available(void) { return tavis_matmul_current() == TAVIS_MATMUL_ONEDNN && library.dnnl_u8s8s32; }
+
+void tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c) {
     use_one_thread();
     int32_t offset = 0;
-    return library.dnnl_u8s8s32('N', 'T', 'F', (dnnl_dim)m, (dnnl_dim)n, (dnnl_dim)k, 1, a, (dnnl_dim)k, 0, b,
-                                (dnnl_dim)k, 0, 0, c, (dnnl_dim)n, &offset) == 0;
+    library.dnnl_u8s8s32('N', 'T', 'F', (dnnl_dim)m, (dnnl_dim)n, (dnnl_dim)k, 1, a, (dnnl_dim)k, 0, b, (dnnl_dim)k, 0,
+                         0, c, (dnnl_dim)n, &offset);
 }

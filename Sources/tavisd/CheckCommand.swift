@@ -214,18 +214,18 @@ private enum MatrixProduct {
         let a = [UInt8](repeating: 3, count: n * n), b = [Int8](repeating: -2, count: n * n)
         let threads = ThreadPool.shared.threads
         var out = [Int32](repeating: 0, count: n * n)
-        guard tavis_gemm_u8s8s32(n, n, n, a, b, &out) else {
+        guard tavis_gemm_u8_available() else {
             report.add("matrix.int8", .missing, "not supported", mend: "apt install libdnnl2 (x86-64 only)")
             return
         }
-        let single = fastest { _ = tavis_gemm_u8s8s32(n, n, n, a, b, &out) }
+        let single = fastest { tavis_gemm_u8s8s32(n, n, n, a, b, &out) }
         let all = out.withUnsafeMutableBufferPointer { out in
             nonisolated(unsafe) let out = out
             return fastest {
                 ThreadPool.shared.run(threads) { part in
                     let (first, end) = (part * n / threads, (part + 1) * n / threads)
                     a.withUnsafeBufferPointer { a in
-                        _ = tavis_gemm_u8s8s32(
+                        tavis_gemm_u8s8s32(
                             end - first, n, n, a.baseAddress! + first * n, b, out.baseAddress! + first * n)
                     }
                 }

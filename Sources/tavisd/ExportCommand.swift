@@ -11,7 +11,7 @@ struct ExportCommand: ParsableCommand {
             "The new bundle has the weights, not what the optimizer knows, and a description with your lines."
     )
 
-    enum Precision: String, CaseIterable, ExpressibleByArgument { case float32, float16 }
+    enum Precision: String, CaseIterable, ExpressibleByArgument { case float32, float16, int8 }
 
     @Argument(help: "Checkpoint of a run (runs/NAME/step-N), or any bundle.")
     var bundle: String
@@ -19,8 +19,14 @@ struct ExportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Folder to make.", valueName: "bundle"))
     var output: String
 
-    @Option(help: "What weights are stored as; they are float32 again once loaded.")
+    @Option(
+        help:
+            "What weights are stored as: float32; float16, which is float32 again once loaded; or int8, linear layers as bytes, which are multiplied as such: for inference only."
+    )
     var precision = Precision.float32
+
+    @OptionGroup(title: "int8")
+    var calibration: CalibrationOptions
 
     @Option(help: "Name of the model.")
     var name: String?
@@ -38,9 +44,12 @@ struct ExportCommand: ParsableCommand {
     @Flag(help: "Replace a bundle that is there already.")
     var force = false
 
+    func validate() throws { try calibration.validate(for: precision) }
+
     func run() throws {
         var options = BundleExport.Options()
-        (options.name, options.halves, options.force) = (name, precision == .float16, force)
+        (options.name, options.force) = (name, force)
+        options.precision = try calibration.precision(precision, of: bundle)
         (options.scores, options.provenance, options.licences) = (score, provenance, licence)
         let bytes = try BundleExport(URL(fileURLWithPath: bundle), options).write(to: output)
         print("wrote \(output): \(byteText(bytes))")

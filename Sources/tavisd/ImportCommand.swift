@@ -42,10 +42,20 @@ struct ImportCommand: ParsableCommand {
             "JSON with the dimensions (a model.json), for other than the published ones.", valueName: "file"))
     var architecture: String?
 
+    @Option(
+        help:
+            "What weights are stored as: float32; float16, which is float32 again once loaded; or int8, linear layers as bytes, which are multiplied as such. Other than float32 takes room for a float32 bundle meanwhile."
+    )
+    var precision = ExportCommand.Precision.float32
+
+    @OptionGroup(title: "int8")
+    var calibration: CalibrationOptions
+
     @Flag(help: "Replace a bundle that is there already.")
     var force = false
 
     func validate() throws {
+        try calibration.validate(for: precision)
         guard size > 0, size <= 4096, size % 32 == 0 else {
             throw ValidationError("--size is a multiple of 32, at most 4096")
         }
@@ -60,18 +70,32 @@ struct ImportCommand: ParsableCommand {
                 detail: "not a complete TAViS, nothing written: \(report)")
         }
         describe(plan)
-        let progress = ImportProgress()
-        let info: BundleInfo
-        do {
-            defer { progress.end() }
-            info = try plan.write(to: output) { progress.show($0) }
-        }
+        let info = try precision == .float32 ? write(plan, to: output) : writeConverted(plan)
         for line in info.provenance { print("from \(line)") }
         if merges == nil {
             print("no label embeddings: without --merges the bundle cannot name what it finds")
         }
-        let bytes = try Checkpoint.open(output).tensors.reduce(0) { $0 + $1.elementCount * 4 }
+        let bytes = try Checkpoint.open(output).tensors.reduce(0) { $0 + $1.byteCount }
         print("wrote \(output): \(plan.parameterCount) parameters, \(byteText(bytes))")
+    }
+
+    private func write(_ plan: BundleImport, to folder: String) throws -> BundleInfo {
+        let progress = ImportProgress()
+        defer { progress.end() }
+        return try plan.write(to: folder) { progress.show($0) }
+    }
+
+    /// By way of a float32 bundle beside, which goes again: what layers lose is measured with it.
+    private func writeConverted(_ plan: BundleImport) throws -> BundleInfo {
+        try plan.refuseExisting(output)
+        let floats = "\(output).float32-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: floats) }
+        let info = try write(plan, to: floats)
+        var options = BundleExport.Options()
+        options.force = force
+        options.precision = try calibration.precision(precision, of: floats)
+        _ = try BundleExport(URL(fileURLWithPath: floats), options).write(to: output)
+        return info
     }
 
     private func options() throws -> BundleImport.Options {

@@ -301,10 +301,11 @@ struct MatmulTests {
         let a = (0..<m * k).map { UInt8(truncatingIfNeeded: $0 &* 7 % 128) }
         let b = (0..<n * k).map { Int8(truncatingIfNeeded: $0 &* 11 % 127 - 63) }
         var c = [Int32](repeating: 0, count: m * n)
-        guard tavis_gemm_u8s8s32(m, n, k, a, b, &c) else {
+        guard tavis_gemm_u8_available() else {
             print("skipped: the matrix library in use has no 8-bit product")
             return
         }
+        tavis_gemm_u8s8s32(m, n, k, a, b, &c)
         for i in 0..<m {
             for j in 0..<n {
                 #expect(

@@ -55,6 +55,61 @@ struct ExportTests {
         #expect(absent.code == 65 && absent.errors.contains("absent"))
     }
 
+    @Test("int8 turns layers into bytes that find the same, tells which, and serves inference only")
+    func bytes() throws {
+        let outcome = try work.run("export", checkpoint, "--output", "bytes", "--precision", "int8")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let found = try bundle("bytes"), before = try bundle(checkpoint)
+        let quantization = try #require(found.info.quantization)
+        #expect(quantization.byteLayers > 50 && quantization.calibration.count == 1)
+        #expect(try #require(quantization.worst).cosine >= quantization.leastCosine)
+        #expect(outcome.out.contains("\(quantization.byteLayers) linear layers as bytes"))
+        let tensors = try Checkpoint.open(work.path("bytes")).tensors
+        #expect(tensors.count { $0.dtype == .int8 } == quantization.byteLayers)
+
+        let side = before.info.imageSize
+        let image = Tensor(
+            SeededWeights.input("image", shape: [1, side, side, 3], scale: 1), shape: [1, side, side, 3])
+        let mel = Tensor(SeededWeights.input("mel", shape: [1, 128, 204], scale: 1), shape: [1, 128, 204])
+        let logits = [before, found].map { bundle in
+            let prompts = bundle.model.audioPrompts(mel: mel)
+            let dense = Tensor([1, before.info.architecture.sam2.hiddenDim])
+            return bundle.model.segment(image: image, prompts: prompts, dense: dense).logits.values
+        }
+        let difference = zip(logits[0], logits[1]).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        let spread = logits[0].reduce(0) { $0 + $1 * $1 }
+        #expect(difference > 0 && difference < 0.01 * spread, "\(difference) of \(spread)")
+
+        let again = try work.run("export", "bytes", "--output", "floats")
+        #expect(again.code == 65 && again.errors.contains("bytes already"))
+        let clip = try work.clip()
+        #expect(try work.run("segment", clip, "--model", "bytes", "--output", "out.mp4").code == 0)
+    }
+
+    @Test("layers that lose more than allowed stay floats and are listed")
+    func strict() throws {
+        let outcome = try work.run(
+            "export", checkpoint, "--output", "strict", "--precision", "int8", "--least-cosine", "1")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let quantization = try #require(try bundle("strict").info.quantization)
+        #expect(quantization.byteLayers < 5 && quantization.floatLayers.count > 50)
+        #expect(quantization.floatLayers.allSatisfy { $0.cosine < 1 })
+    }
+
+    @Test("clips of one's own calibrate; options that belong to int8 alone are refused elsewhere")
+    func calibration() throws {
+        let clip = try work.clip(frames: 4)
+        let outcome = try work.run(
+            "export", checkpoint, "--output", "own", "--precision", "int8", "--calibration", clip)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(try bundle("own").info.quantization?.calibration == ["clip.mp4"])
+        let absent = try work.run(
+            "export", checkpoint, "--output", "no", "--precision", "int8", "--calibration", "absent.mp4")
+        #expect(absent.code != 0 && absent.errors.contains("absent.mp4"))
+        #expect(try work.run("export", checkpoint, "--output", "no", "--calibration", clip).code == 64)
+        #expect(!work.contents.contains("no"))
+    }
+
     private func size(_ folder: String) throws -> Int {
         let path = work.path("\(folder)/model.safetensors")
         return try #require(FileManager.default.attributesOfItem(atPath: path)[.size] as? Int)

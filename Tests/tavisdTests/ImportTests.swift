@@ -164,6 +164,19 @@ struct ImportTests {
 
     // MARK: What is refused
 
+    @Test("an import to bytes leaves one bundle, of bytes")
+    func bytes() throws {
+        try write("whole.safetensors", shapes)
+        // Its label embeddings need merges; without them nothing can be measured.
+        let outcome = try importing("whole.safetensors", and: ["--precision", "int8"])
+        #expect(outcome.code == 65 && outcome.errors.contains("label embeddings"), "\(outcome.errors)")
+        #expect(!place.contents.contains { $0.hasPrefix("bundle") })
+        let halves = try importing("whole.safetensors", and: ["--precision", "float16"])
+        #expect(halves.code == 0, "\(halves.errors)")
+        #expect(try Checkpoint.open(place.path("bundle")).tensors.allSatisfy { $0.dtype == .float16 })
+        #expect(place.contents.count { $0.hasPrefix("bundle") } == 1)
+    }
+
     private func expectRefusal(
         _ outcome: Workplace.Outcome, code: Int32 = 65, _ words: String...,
         sourceLocation: SourceLocation = #_sourceLocation

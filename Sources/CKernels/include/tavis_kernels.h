@@ -39,8 +39,29 @@ const char *tavis_matmul_description(void);
 /// C ← alpha · op(A) · op(B) + beta · C, row-major, op(A) is m×k, op(B) is k×n; on the calling thread only.
 void tavis_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
                  size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
-/// C ← A · Bᵀ with A unsigned, B signed 8-bit, C 32-bit; row-major, A is m×k, B is n×k. False where unsupported.
-bool tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c);
+/// C ← A · Bᵀ with A unsigned, B signed 8-bit, C 32-bit; row-major, A is m×k, B is n×k; on the calling
+/// thread only. Needs `tavis_gemm_u8_available`.
+void tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c);
+
+/// Whether `tavis_gemm_u8s8s32` can multiply.
+bool tavis_gemm_u8_available(void);
+/// How many steps above 0 the unsigned operand of `tavis_gemm_u8s8s32` may have for exact products: 255, or 127 on CPUs
+/// that add pairs of products in 16 bits.
+int tavis_gemm_u8_levels(void);
+
+// MARK: bytes for integer products (quantize.c)
+
+/// Rows to bytes: in ≈ scale[r] · (out − zero[r]) with 0 ≤ out ≤ levels; 0 is met exactly. A row that is not finite gets
+/// the scale NaN.
+void tavis_quantize_rows(uint8_t *out, float *scale, int32_t *zero, const float *in, int levels, size_t rows,
+                         size_t cols);
+/// Rows of a weight matrix to signed bytes, −127 … 127: in ≈ scale[r] · out; sum[r] is the sum of the row's bytes.
+void tavis_quantize_weights(int8_t *out, float *scale, int32_t *sum, const float *in, size_t rows, size_t cols);
+/// Products of such rows and weights to floats, without bias:
+/// out[r, c] = row_scale[r] · col_scale[c] · (products[r, c] − row_zero[r] · col_sum[c]); rows of out are ldo apart.
+void tavis_dequantize_rows(float *out, size_t ldo, const int32_t *products, const float *row_scale,
+                           const int32_t *row_zero, const float *col_scale, const int32_t *col_sum, size_t rows,
+                           size_t cols);
 
 // MARK: element by element (elementwise.c)
 
@@ -116,5 +137,13 @@ void tavis_weighted_rows_reference(float *out, const float *in, size_t stride, c
                                    size_t n);
 void tavis_rope_rows_reference(float *out, const float *x, const float *cosines, const float *sines, size_t rows,
                                size_t cols);
+
+void tavis_quantize_rows_reference(uint8_t *out, float *scale, int32_t *zero, const float *in, int levels,
+                                   size_t rows, size_t cols);
+void tavis_quantize_weights_reference(int8_t *out, float *scale, int32_t *sum, const float *in, size_t rows,
+                                      size_t cols);
+void tavis_dequantize_rows_reference(float *out, size_t ldo, const int32_t *products, const float *row_scale,
+                                     const int32_t *row_zero, const float *col_scale, const int32_t *col_sum,
+                                     size_t rows, size_t cols);
 
 #endif

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Foundation
-import TensorEngine
+package import TensorEngine
 
-/// Makes a bundle to hand on from one that training left: only what inference reads, smaller where asked for.
+/// Makes a bundle to hand on from another: only what inference reads, smaller or faster where asked for.
 package struct BundleExport {
+    package enum Precision {
+        case float32
+        /// Half the room; float32 again once loaded.
+        case float16
+        /// Linear layers as bytes, but those whose cosine is below `least`; for inference only.
+        case int8([String: ProductLoss], calibration: [String], least: Double)
+    }
+
     package struct Options {
         package var name: String?
-        /// Weights as halves take half the room; they are float32 again once loaded.
-        package var halves = false
+        package var precision = Precision.float32
         /// Lines for the description: scores, provenance and licences, added to those it has.
         package var scores: [String] = []
         package var provenance: [String] = []
@@ -21,13 +28,20 @@ package struct BundleExport {
     private let info: BundleInfo
     private let options: Options
 
-    /// - Throws: `BundleError` where the folder is no bundle.
+    /// - Throws: `BundleError` where the folder is no bundle, or one of bytes already.
     package init(_ directory: URL, _ options: Options) throws {
         var info = try ModelBundle.readInfo(directory)
         if let name = options.name { info.name = name }
         info.scores += options.scores
         info.provenance += options.provenance
         info.licences += options.licences
+        guard info.quantization == nil else {
+            throw BundleError(
+                path: directory.path, detail: "has weights in bytes already: export the one it was made from")
+        }
+        if case .int8(let losses, let calibration, let least) = options.precision {
+            info.quantization = QuantizationInfo(losses, calibration: calibration, least: least)
+        }
         (self.directory, self.info, self.options) = (directory, info, options)
     }
 
@@ -39,8 +53,28 @@ package struct BundleExport {
         let writer = BundleWriter(
             modelJSON: Array(try info.encoded()), metadata: ["format": "pt"],
             extraFiles: hasMerges ? [(ModelBundle.mergesName, merges)] : [], force: options.force,
-            type: options.halves ? .float16 : .float32)
+            type: Self.type(options.precision))
         let source = BundleSource(checkpoint) { $0.hasPrefix(TAViS.teacherPrefix) ? nil : $0 }
         return try writer.write([source], to: output).byteCount
+    }
+
+    private static func type(_ precision: Precision) -> @Sendable (String) -> ElementType {
+        switch precision {
+        case .float32: { _ in .float32 }
+        case .float16: { _ in .float16 }
+        case .int8(let losses, _, let least):
+            { key in (losses[key]?.cosine ?? -1) >= least ? .int8 : .float32 }
+        }
+    }
+}
+
+extension QuantizationInfo {
+    fileprivate init(_ losses: [String: ProductLoss], calibration: [String], least: Double) {
+        let layers = losses.map { Layer(key: $0.key, cosine: $0.value.cosine) }
+            .sorted { ($0.cosine, $0.key) < ($1.cosine, $1.key) }
+        let bytes = layers.filter { $0.cosine >= least }
+        self.init(
+            calibration: calibration, leastCosine: least, byteLayers: bytes.count, worst: bytes.first,
+            floatLayers: layers.filter { $0.cosine < least })
     }
 }

@@ -204,7 +204,7 @@ package struct BundleImport {
     }
 
     /// Before the work rather than after it; the writer checks again.
-    private func refuseExisting(_ output: String) throws {
+    package func refuseExisting(_ output: String) throws {
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: output)) ?? []
         guard entries.isEmpty || options.force else {
             throw CheckpointError(.outputExists, path: output, "exists already; --force replaces a bundle")

@@ -22,6 +22,8 @@ public struct BundleInfo: Codable, Sendable, Equatable {
     public var scores: [String] = []
     /// Set where the weights mean nothing: generated from their names.
     public var seeded: Bool = false
+    /// What bytes did to the weights; nil where all are floats.
+    public var quantization: QuantizationInfo?
 
     public init(
         name: String, architecture: TAViSConfig, classes: [String], licences: [String], provenance: [String]
@@ -39,6 +41,27 @@ public struct BundleInfo: Codable, Sendable, Equatable {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return try encoder.encode(self)
     }
+}
+
+/// Which linear layers of a bundle are bytes, and why not the others.
+public struct QuantizationInfo: Codable, Sendable, Equatable {
+    public struct Layer: Codable, Sendable, Equatable {
+        /// Key of its weight.
+        public var key: String
+        /// Between its products in bytes and in floats, on the calibration clips.
+        public var cosine: Double
+    }
+
+    /// What was measured on.
+    public var calibration: [String]
+    /// Layers with a smaller cosine stayed floats.
+    public var leastCosine: Double
+    /// How many layers are bytes.
+    public var byteLayers: Int
+    /// The one of these that lost most.
+    public var worst: Layer?
+    /// Those that stayed floats because they lost too much.
+    public var floatLayers: [Layer]
 }
 
 /// Class names of AVSBench-semantic in the order of its colour palette; index 0 is background.

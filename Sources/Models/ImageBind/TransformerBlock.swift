@@ -6,7 +6,8 @@ import TensorEngine
 /// Source: `imagebind/models/transformer.py`, `BlockWithMasking`; keys of `nn.MultiheadAttention`.
 struct TransformerBlock: Sendable {
     private let norm1, norm2: LayerNorm
-    private let inWeight, inBias: Tensor
+    private let inWeight: Matrix
+    private let inBias: Tensor
     /// One more key and value, appended after the projection (audio).
     private let extraKey, extraValue: Tensor?
     private let out, fc1, fc2: Linear
@@ -16,7 +17,7 @@ struct TransformerBlock: Sendable {
         let dim = config.dim, attention = weights["attn"]
         norm1 = try LayerNorm(weights["norm_1"], dim, eps: 1e-6)
         norm2 = try LayerNorm(weights["norm_2"], dim, eps: 1e-6)
-        inWeight = try attention("in_proj_weight", [3 * dim, dim])
+        inWeight = try attention.matrix("in_proj_weight", [3 * dim, dim])
         inBias = try attention("in_proj_bias", [3 * dim])
         extraKey = extraKeyValue ? try attention("bias_k", [1, 1, dim]) : nil
         extraValue = extraKeyValue ? try attention("bias_v", [1, 1, dim]) : nil

@@ -7,14 +7,15 @@ import TensorEngine
 /// Source: `sam2_train/sam2_video_predictor.py`, `CrossAttentionLayer`; keys of `nn.MultiheadAttention`.
 struct CrossAttentionLayer: Sendable {
     /// Query, key and value projections one below the other.
-    private let inWeight, inBias: Tensor
+    private let inWeight: Matrix
+    private let inBias: Tensor
     private let out: Linear
     private let norm: LayerNorm
     private let heads: Int
 
     init(_ weights: Weights, dim: Int, heads: Int) throws {
         let attention = weights["multihead_attn"]
-        inWeight = try attention("in_proj_weight", [3 * dim, dim])
+        inWeight = try attention.matrix("in_proj_weight", [3 * dim, dim])
         inBias = try attention("in_proj_bias", [3 * dim])
         out = try Linear(attention["out_proj"], dim, dim)
         norm = try LayerNorm(weights["norm"], dim, eps: 1e-5)

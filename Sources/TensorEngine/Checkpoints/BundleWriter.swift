@@ -14,7 +14,7 @@ package struct BundleSource: Sendable {
     }
 }
 
-/// Makes a model bundle: a folder with `model.safetensors` (float32, or halves), `model.json` and perhaps further files.
+/// Makes a model bundle: a folder with `model.safetensors` (float32, halves, or bytes), `model.json` and perhaps further files.
 ///
 /// Tensors are converted in pieces, so memory stays bounded whatever the size of the model. The folder is built
 /// under another name and renamed when complete: under its own name it is whole or not there.
@@ -45,16 +45,16 @@ package struct BundleWriter {
     package var duplicates: Duplicates
     /// Replace an existing bundle.
     package var force: Bool
-    /// What elements are stored as.
-    package var type: ElementType
+    /// What a tensor's elements are stored as, by its key in the bundle: float32, float16, or int8 for a matrix, which
+    /// then has scales and sums of its rows beside it (see `ByteMatrix`).
+    package var type: @Sendable (String) -> ElementType
 
-    /// - Parameter type: float32 or float16.
     package init(
         modelJSON: [UInt8], metadata: [String: String] = [:],
         extraFiles: [(name: String, source: String)] = [],
-        duplicates: Duplicates = .refuse, force: Bool = false, type: ElementType = .float32
+        duplicates: Duplicates = .refuse, force: Bool = false,
+        type: @escaping @Sendable (String) -> ElementType = { _ in .float32 }
     ) {
-        precondition(type == .float32 || type == .float16, "BundleWriter: bundles are not written as \(type)")
         self.modelJSON = modelJSON
         self.metadata = metadata
         self.extraFiles = extraFiles
@@ -71,12 +71,12 @@ package struct BundleWriter {
         var (plan, summary) = try plan(sources, output: output)
         let writer = try SafetensorsWriter(
             path: folder.file(Checkpoint.bundleWeightsName),
-            entries: plan.map { SafetensorsWriter.Entry($0.key, type, shape: $0.tensor.shape) },
-            metadata: metadata)
+            entries: plan.flatMap(entries), metadata: metadata)
         summary.tensorCount = plan.count
-        let total = plan.reduce(0) { $0 + $1.tensor.elementCount * type.byteCount }
+        let total = plan.reduce(0) { $0 + $1.tensor.elementCount * type($1.key).byteCount }
         for row in plan {
-            try copy(row.tensor, to: row.key, of: writer) { bytes in
+            let copy = type(row.key) == .int8 ? copyRounded : copy
+            try copy(row.tensor, row.key, writer) { bytes in
                 summary.byteCount += bytes
                 try progress(row.key, summary.byteCount, total)
             }
@@ -120,6 +120,16 @@ package struct BundleWriter {
         return (rows, summary)
     }
 
+    private func entries(_ row: Row) -> [SafetensorsWriter.Entry] {
+        let type = type(row.key), shape = row.tensor.shape
+        precondition(
+            type == .float32 || type == .float16 || type == .int8 && shape.count == 2,
+            "BundleWriter: \(row.key) \(shape) is not written as \(type)")
+        let main = SafetensorsWriter.Entry(row.key, type, shape: shape)
+        guard type == .int8 else { return [main] }
+        return [main] + ByteMatrix.companions(of: row.key).map { .init($0, shape: [shape[0]]) }
+    }
+
     /// Elements converted at a time: 16 MiB.
     private static let pieceElements = 4 << 20
 
@@ -127,6 +137,7 @@ package struct BundleWriter {
         _ tensor: CheckpointTensor, to key: String, of writer: SafetensorsWriter,
         written: (Int) throws -> Void
     ) throws {
+        let type = type(key)
         let count = tensor.elementCount
         var buffer = [Float](repeating: 0, count: min(count, Self.pieceElements))
         for start in stride(from: 0, to: count, by: Self.pieceElements) {
@@ -134,15 +145,40 @@ package struct BundleWriter {
             try buffer.withUnsafeMutableBufferPointer { buffer in
                 let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<range.count])
                 try tensor.floats(range, into: piece)
-                try append(UnsafeBufferPointer(piece), to: key, of: writer)
+                try append(UnsafeBufferPointer(piece), as: type, to: key, of: writer)
             }
             tensor.releasePages(range)
             try written(range.count * type.byteCount)
         }
     }
 
+    /// As bytes, some whole rows at a time.
+    private func copyRounded(
+        _ tensor: CheckpointTensor, to key: String, of writer: SafetensorsWriter,
+        written: (Int) throws -> Void
+    ) throws {
+        let (rows, inputs) = (tensor.shape[0], tensor.shape[1])
+        var scales: [Float] = [], sums: [Float] = []
+        let step = max(1, Self.pieceElements / max(1, inputs))
+        for start in stride(from: 0, to: rows, by: step) {
+            let some = start..<min(start + step, rows)
+            let range = some.lowerBound * inputs..<some.upperBound * inputs
+            let floats = try Tensor(shape: [some.count, inputs]) { try tensor.floats(range, into: $0) }
+            let matrix = ByteMatrix(rounding: floats)
+            try matrix.withBytes { try writer.append(bytes: $0, to: key) }
+            scales += matrix.rowScales
+            sums += matrix.rowSums.map(Float.init)
+            tensor.releasePages(range)
+            try written(range.count)
+        }
+        for (name, values) in zip(ByteMatrix.companions(of: key), [scales, sums]) {
+            try writer.append(values, to: name)
+        }
+    }
+
     private func append(
-        _ piece: UnsafeBufferPointer<Float>, to key: String, of writer: SafetensorsWriter
+        _ piece: UnsafeBufferPointer<Float>, as type: ElementType, to key: String,
+        of writer: SafetensorsWriter
     ) throws {
         guard type == .float16 else { return try writer.append(piece, to: key) }
         try piece.map { Float16($0).bitPattern.littleEndian }

@@ -66,6 +66,7 @@ package struct CheckpointTensor: Sendable {
     let storage: CheckpointStorage
 
     package var elementCount: Int { shape.reduce(1, *) }
+    package var byteCount: Int { elementCount * dtype.byteCount }
 
     package var path: String { storage.file.path }
 
@@ -88,6 +89,12 @@ package struct CheckpointTensor: Sendable {
         guard dtype == .float32, isContiguous, byteOffset % 4 == 0, !storage.isBigEndian, storage.isKnownGood
         else { return nil }
         return (storage.file, byteOffset)
+    }
+
+    /// Where signed bytes can be used in place: contiguous, of a storage known to be good.
+    package var mappedBytes: (file: MappedFile, byteOffset: Int)? {
+        guard dtype == .int8, isContiguous, storage.isKnownGood else { return nil }
+        return (storage.file, storage.byteOffset + storageOffset)
     }
 
     /// Compares the checksum of the storage with the one in the file, once. Reading does this by itself.

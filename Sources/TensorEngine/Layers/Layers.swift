@@ -2,11 +2,11 @@
 
 /// x · Wᵀ + b. `[.., in] → [.., out]`; keys `weight [out, in]`, `bias [out]`.
 public struct Linear: Sendable {
-    public let weight: Tensor
+    public let weight: Matrix
     public let bias: Tensor?
 
     public init(_ weights: Weights, _ inputs: Int, _ outputs: Int, bias: Bool = true) throws {
-        weight = try weights("weight", [outputs, inputs])
+        weight = try weights.matrix("weight", [outputs, inputs])
         self.bias = bias ? try weights("bias", [outputs]) : nil
     }
 

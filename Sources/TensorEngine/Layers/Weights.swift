@@ -10,6 +10,12 @@ public protocol WeightSource: Sendable {
     func shape(of key: String, expected: [Int]) -> [Int]?
     /// The tensor under `key`, float32. Called only after `shape` agreed.
     func tensor(_ key: String, shape: [Int]) throws -> Tensor
+    /// The matrix under `key` where the source has it as bytes; nil where it has floats.
+    func bytes(_ key: String, shape: [Int]) throws -> ByteMatrix?
+}
+
+extension WeightSource {
+    public func bytes(_ key: String, shape: [Int]) throws -> ByteMatrix? { nil }
 }
 
 /// All that is wrong between a model and its checkpoint, at once.
@@ -77,6 +83,23 @@ public struct Weights: Sendable {
     /// The tensor `name` of this scope, which must have this shape.
     public func callAsFunction(_ name: String, _ shape: [Int]) throws -> Tensor {
         let key = prefix + name
+        guard fits(key, shape) else { return Self.placeholder(shape) }
+        return try loader.source.tensor(key, shape: shape)
+    }
+
+    /// The matrix `name` of this scope, `[outputs, inputs]`, for products alone: floats or bytes, as the source has it.
+    public func matrix(_ name: String, _ shape: [Int]) throws -> Matrix {
+        let key = prefix + name
+        guard fits(key, shape) else { return Matrix(Self.placeholder(shape), key: key) }
+        guard let bytes = try loader.source.bytes(key, shape: shape) else {
+            return Matrix(try loader.source.tensor(key, shape: shape), key: key)
+        }
+        loader.state.withLock { $0.taken.formUnion(ByteMatrix.companions(of: key)) }
+        return Matrix(bytes, key: key)
+    }
+
+    /// Whether the source has `key` in this shape; if not, the report says so.
+    private func fits(_ key: String, _ shape: [Int]) -> Bool {
         let found = loader.source.shape(of: key, expected: shape)
         loader.state.withLock { s in
             s.taken.insert(key)
@@ -85,8 +108,7 @@ public struct Weights: Sendable {
                 s.report.misshapen.append("\(key): expected \(shape), file has \(found)")
             }
         }
-        guard found == shape else { return Self.placeholder(shape) }
-        return try loader.source.tensor(key, shape: shape)
+        return found == shape
     }
 
     /// Stands in for an unusable tensor until `load` reports it; takes address space, no memory.
