@@ -11,7 +11,7 @@ PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserve
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav gstreamer1.0-alsa gstreamer1.0-pulseaudio gstreamer1.0-tools
 
-.PHONY: deps build demo test test-mpi test-units soak bench install uninstall format lint clean
+.PHONY: deps build demo test test-mpi test-units test-tsan test-asan soak bench install uninstall format lint clean
 
 deps:
 	@./scripts/deps $(PACKAGES)
@@ -33,7 +33,7 @@ test: deps
 	$(TEST) --filter CKernelsTests
 	$(TEST) --filter GoldenStepTests
 
-# The daemon for MINUTES with two streams, one of a camera that comes and goes.
+# The daemon for MINUTES with two streams, then half as long with a camera that comes and goes.
 MINUTES ?= 20
 
 soak: deps
@@ -43,6 +43,21 @@ soak: deps
 test-units: demo
 	@./scripts/deps systemd-container
 	./scripts/try-units $(BIN)/tavisd out/demo-input.mp4
+
+# Media and streaming under a sanitizer, each with a build of its own. GLib gives its memory back at once, as an
+# allocator of its own hides mistakes.
+SANITIZED = $(SWIFT) build -c release -Xswiftc -enable-testing --build-tests --sanitize=$(1) --scratch-path .build/$(1)
+SANITIZED_TESTS := release/tavisdPackageTests.xctest --testing-library swift-testing --no-parallel \
+	--filter 'MediaTests|StreamingTests'
+
+test-tsan: deps
+	$(call SANITIZED,thread)
+	clang -O2 -Wall -shared -fPIC -o .build/thread/locks.so scripts/sanitizers/locks.c
+	G_SLICE=always-malloc LD_PRELOAD=.build/thread/locks.so .build/thread/$(SANITIZED_TESTS)
+
+test-asan: deps
+	$(call SANITIZED,address)
+	G_SLICE=always-malloc ASAN_OPTIONS=detect_leaks=0 .build/address/$(SANITIZED_TESTS)
 
 # Processes on this machine that train together; needs libopenmpi-dev and openmpi-bin as well.
 MPI := --traits MPI --scratch-path .build/mpi

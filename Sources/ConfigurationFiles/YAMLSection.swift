@@ -134,6 +134,8 @@ package final class YAMLSection {
 
     /// Notes what only the caller can see to be wrong.
     package func fail(_ key: String, expected: String, found: String) {
+        // A value that could not be read is not judged further: another one stands in its place.
+        guard !reading.problems.contains(where: { $0.key == full(key) }) else { return }
         note(key, entries[key]?.line ?? line, expected: expected, found: found)
     }
 

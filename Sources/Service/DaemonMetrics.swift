@@ -11,7 +11,8 @@ enum DaemonMetrics {
         _ streams: [LiveStream], hub: EventHub, uptime: MediaTime, model: String
     ) -> [MetricFamily] {
         let statuses = streams.map(\.status)
-        return process(uptime, model) + counters(statuses) + gauges(statuses) + stages(streams)
+        return process(uptime, model) + ProcessMetrics.families + counters(statuses) + gauges(statuses)
+            + stages(streams)
             + outputs(statuses)
     }
 
@@ -83,7 +84,7 @@ enum DaemonMetrics {
 
     private static func stages(_ streams: [LiveStream]) -> [MetricFamily] {
         let stages: [(String, KeyPath<LiveStages, Histogram>)] = [
-            ("segment", \.segment), ("overlay", \.overlay),
+            ("receive", \.receive), ("hear", \.hear), ("segment", \.segment), ("overlay", \.overlay),
         ]
         func histogram(_ name: String, _ help: String, _ path: KeyPath<LiveStages, Histogram>) -> MetricFamily
         {
@@ -93,7 +94,8 @@ enum DaemonMetrics {
         }
         return [
             MetricFamily(
-                "tavis_stage_seconds", .histogram, help: "Time that one frame takes in a stage.",
+                "tavis_stage_seconds", .histogram,
+                help: "Time that one frame, or one window of sound, takes in a stage.",
                 samples: streams.flatMap { stream in
                     stages.flatMap { stage, path in
                         stream.stages[keyPath: path].samples([

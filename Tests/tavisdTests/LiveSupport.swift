@@ -2,6 +2,7 @@
 import Foundation
 import Glibc
 import Media
+import Streaming
 import Synchronization
 
 /// A camera on the network that plays pictures and sound over and over, 25 pictures a second.
@@ -132,6 +133,14 @@ extension Workplace {
 
     func ctl(_ arguments: String...) throws -> Outcome {
         try start(["ctl"] + arguments + ["--socket", path("c.sock")]).wait()
+    }
+
+    /// What `ctl` tells of all streams.
+    func statuses() throws -> [StreamStatus] {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(
+            [StreamStatus].self, from: Data(try ctl("status", "--json").out.utf8))
     }
 
     /// At which one of the daemon's servers listens, as its log tells.

@@ -53,7 +53,7 @@ struct RunTests {
         wait(20) { (try? place.ctl("status").out.contains("film: running")) ?? false }
         let viewer = Viewer("rtsp://127.0.0.1:\(port)/out")
         wait(20) { !viewer.seen.frames.isEmpty }
-        Thread.sleep(forTimeInterval: 6)
+        Thread.sleep(forTimeInterval: 15)
         let rate = viewer.rate(enough: 22, within: 40)
         let status = try place.ctl("status")
         viewer.stop()
@@ -244,6 +244,45 @@ struct RunTests {
         let before = try ticks()
         Thread.sleep(forTimeInterval: 3)
         return Double(try ticks() - before) / Double(sysconf(Int32(_SC_CLK_TCK))) / 3
+    }
+
+    private static let hasPromtool = ["promtool", "curl"].allSatisfy {
+        FileManager.default.isExecutableFile(atPath: "/usr/bin/\($0)")
+    }
+
+    @Test(
+        "promtool has nothing to say about the metrics of a daemon at work",
+        .enabled(if: hasPromtool, "needs promtool and curl"))
+    func metrics() throws {
+        let daemon = try place.daemon(
+            place.daemonHead + """
+                streams:
+                  - name: a
+                    video: {kind: test, width: 64, height: 48}
+                    audio: {kind: test}
+                    outputs: [{kind: rtsp, mount: /out}, {kind: hls, folder: \(place.path("hls"))}]
+                  - {name: gone, video: {kind: rtsp, uri: "rtsp://127.0.0.1:9/none"}}
+                """)
+        let port = try #require(
+            Workplace.port("http interface listens address", daemon.said), "\(daemon.said)")
+        #expect(wait(20) { (try? place.statuses().first?.framesSegmented ?? 0 > 10) ?? false })
+        let (metrics, opinion) = (place.path("metrics"), place.path("opinion"))
+        let isAccepted = try place.tool(
+            "sh", "-c",
+            """
+            curl -sf http://127.0.0.1:\(port)/metrics >'\(metrics)' &&
+                promtool check metrics <'\(metrics)' >'\(opinion)' 2>&1
+            """)
+        let said = try String(contentsOfFile: opinion, encoding: .utf8)
+        #expect(isAccepted && said.isEmpty, "\(said)")
+        let text = try String(contentsOfFile: metrics, encoding: .utf8)
+        for stage in ["receive", "hear", "segment", "overlay"] {
+            let count = text.firstMatch(
+                of: try Regex("tavis_stage_seconds_count\\{stream=\"a\",stage=\"\(stage)\"\\} [1-9]"))
+            #expect(count != nil, "\(stage)")
+        }
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().code == 0)
     }
 
     @Test("a hundred clients that never read cost no frame")

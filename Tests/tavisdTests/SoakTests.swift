@@ -5,8 +5,8 @@ import Streaming
 import Testing
 import Training
 
-/// The daemon for a long time: half of it left alone, half in a world that does not keep still. `make soak` runs it, or
-/// any run with the environment's `TAVIS_SOAK` set to a number of seconds.
+/// The daemon for a long time left alone, then half as long in a world that does not keep still. `make soak` runs it,
+/// or any run with the environment's `TAVIS_SOAK` set to a number of seconds.
 @Suite("Day and night", .serialized)
 struct SoakTests {
     private static let seconds = ProcessInfo.processInfo.environment["TAVIS_SOAK"].flatMap(Double.init) ?? 0
@@ -92,19 +92,17 @@ struct SoakTests {
                 """)
         let port = try #require(Workplace.port("rtsp server", daemon.said), "\(daemon.said)")
         let viewer = Viewer("rtsp://127.0.0.1:\(port)/out", keepsAll: false)
-        let end = Date(timeIntervalSinceNow: Self.seconds / 2)
+        let start = Date()
         var seen: [Holdings] = []
-        var latencies: [Double] = []
-        while Date() < end, daemon.isRunning {
+        var medians: [Double] = [], latencies: [Double] = []
+        while -start.timeIntervalSinceNow < Self.seconds, daemon.isRunning {
             Thread.sleep(forTimeInterval: 2)
             seen.append(Holdings(of: daemon.identifier))
-            let decoder = JSONDecoder()
-            decoder.keyDecodingStrategy = .convertFromSnakeCase
-            let status = try place.ctl("status", "--json").out
-            let streams = try decoder.decode([StreamStatus].self, from: Data(status.utf8))
+            let streams = try place.statuses()
+            medians.append(streams.compactMap(\.latencySecondsMedian).max() ?? 0)
             latencies.append(streams.compactMap(\.latencySeconds95).max() ?? 0)
         }
-        let watched = viewer.seen.frameCount
+        let watched = Double(viewer.seen.frameCount) / -start.timeIntervalSinceNow
         viewer.stop()
         daemon.send(SIGTERM)
         #expect(try daemon.wait().code == 0)
@@ -113,18 +111,20 @@ struct SoakTests {
         // What is kept is filled in the first third.
         let third = seen.count / 3
         let early = Holdings.most(seen[third..<(2 * third)]), late = Holdings.most(seen[(2 * third)...])
+        let middle = medians[third..<(2 * third)].sorted()[third / 2]
         let before = latencies[third..<(2 * third)].sorted()[third / 2], after = latencies.last ?? 0
         print(
             """
-            soak, alone: \(Int(Self.seconds / 2)) s; then \(early), 95 of 100 frames out after \(before) s; \
-            at last \(late), \(after) s; \(watched) frames seen
+            soak, alone: \(Int(Self.seconds)) s; in the second third at most \(early), half of the frames out after \
+            \(middle) s, 95 of 100 after \(before) s; in the last \(late), \(medians.last ?? 0) s, \(after) s; \
+            \(watched) frames seen a second
             """)
         // In a few minutes buffers of codecs and caches still settle.
-        let growth = Self.seconds < 1200 ? 1.04 : 1.01
-        #expect(Double(late.kibibytes) < Double(early.kibibytes) * growth, "\(seen)")
+        let growth = Self.seconds < 600 ? 1.04 : 1.01
+        #expect(Double(late.kibibytes) <= Double(early.kibibytes) * growth, "\(seen)")
         #expect(late.threads <= early.threads && late.descriptors <= early.descriptors, "\(seen)")
         #expect(after < max(0.3, before * 1.5))
-        #expect(Double(watched) > (Self.seconds / 2 - 10) * 20)
+        #expect(watched > 20)
     }
 
     @Test("nothing grows, all comes back", .enabled(if: SoakTests.seconds > 0, "TAVIS_SOAK is not set"))
@@ -152,16 +152,18 @@ struct SoakTests {
         var seen: [Holdings] = []
         var returns: [Double] = []
         var round = 0
+        let longRound = Self.seconds < 600 ? nil : 2
         while Date() < end, daemon.isRunning {
-            #expect(wait(30) { isUp(place) }, "round \(round): \(daemon.said.suffix(500))")
+            #expect(wait(30) { isUp(place) && isFast(place) }, "round \(round): \(daemon.said.suffix(500))")
             try disturb(place, round)
             let viewer = Viewer("rtsp://127.0.0.1:\(port)/out", keepsAll: false)
             #expect(wait(15) { viewer.seen.frameCount > 50 }, "round \(round): nothing to see")
             viewer.stop()
             seen.append(Holdings(of: daemon.identifier))
             camera.switchOff()
+            #expect(wait(20) { !isUp(place) }, "round \(round): not missed")
             // A minute once, two seconds else.
-            Thread.sleep(forTimeInterval: round == 2 ? 60 : 2)
+            Thread.sleep(forTimeInterval: round == longRound ? 60 : 2)
             try camera.switchOn()
             let start = MediaClock.now
             #expect(wait(20) { isUp(place) }, "round \(round): not back")
@@ -176,8 +178,12 @@ struct SoakTests {
     }
 
     private func isUp(_ place: Workplace) -> Bool {
-        (try? place.ctl("status").out.contains(/film: (running|degraded).* (?:1[5-9]|2[0-9]|30) frames\/s/))
-            ?? false
+        let film = try? place.statuses().first { $0.name == "film" }
+        return film?.video.isUp == true && film?.audio?.isUp == true
+    }
+
+    private func isFast(_ place: Workplace) -> Bool {
+        (try? place.statuses().first { $0.name == "film" }?.sourceFramesPerSecond ?? 0 > 15) ?? false
     }
 
     /// What people do to a daemon.
@@ -204,10 +210,9 @@ struct SoakTests {
             \(returns.map { ($0 * 10).rounded() / 10 }) s
             """)
         #expect(seen.count >= 4)
-        #expect(late.kibibytes < early.kibibytes + 32 * 1024, "\(seen)")
+        #expect(late.kibibytes < early.kibibytes + 24 * 1024, "\(seen)")
         #expect(late.threads <= early.threads + 4, "\(seen)")
         #expect(late.descriptors <= early.descriptors + 8, "\(seen)")
-        // A source is tried at least every four seconds, and its rate is a mean over three.
-        #expect(returns.allSatisfy { $0 < 8 }, "\(returns)")
+        #expect(returns.allSatisfy { $0 <= 5 }, "\(returns)")
     }
 }

@@ -106,6 +106,7 @@ package final class LiveStream: Sendable {
         let arrival = Arrival(frame: frame, time: MediaClock.now)
         inputs.withLock { $0[.video]?.track.received += 1 }
         numbers.withLock { $0.arrivals.add(1, at: arrival.time) }
+        stages.receive.add(max(0, (arrival.time - frame.pts).seconds))
         if composerQueue.put(arrival) != nil { count(.outputBehind) }
         let replaced = waiting.withLock { waiting in
             defer { waiting = arrival }
@@ -300,6 +301,8 @@ package struct LiveStages: Sendable {
     package let latency = Histogram()
     /// From a frame's arrival until its masks are there.
     package let maskDelay = Histogram()
+    /// From a frame's time until it has come: the source's buffers, and decoding.
+    package let receive = Histogram()
     package let hear = Histogram()
     package let segment = Histogram()
     package let overlay = Histogram()

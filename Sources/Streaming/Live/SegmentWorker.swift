@@ -171,7 +171,9 @@ final class SegmentLane {
         analysis.logits = nil
         tell(ledger.take(&analysis))
         stream.found.put(analysis)
-        stream.stages.segment.add((done - start).seconds)
+        let hearing = analyzer.hearingTime
+        if let hearing { stream.stages.hear.add(hearing.seconds) }
+        stream.stages.segment.add((done - start - (hearing ?? .zero)).seconds)
         stream.stages.maskDelay.add((done - arrival.time).seconds)
         note(analysis, at: done)
         if ladder.note(delay: done - arrival.time, at: done) { climb() }

@@ -40,6 +40,8 @@ package final class FrameAnalyzer {
     private let alwaysRuns: Bool
     private var tracker: ObjectTracker
     private var heard: (window: Int, gate: SoundGate, level: Float?, sound: HeardSound?)?
+    /// How long the newest frame's new window of sound took; nil where it had none.
+    private(set) var hearingTime: MediaTime?
 
     /// - Parameter alwaysRuns: gives logits even for frames on which nothing can be marked.
     package init(
@@ -51,7 +53,9 @@ package final class FrameAnalyzer {
     package func analyze(_ aligned: AlignedFrame) throws -> FrameAnalysis {
         let (frame, window) = (aligned.frame, aligned.window)
         let isNewWindow = heard?.window != window.number
+        let start = MediaClock.now
         if isNewWindow { try hear(window) }
+        hearingTime = isNewWindow ? MediaClock.now - start : nil
         var analysis = FrameAnalysis(
             number: aligned.number, time: frame.pts, width: frame.width, height: frame.height,
             gate: heard?.gate ?? .absent, level: heard?.level, windowEnd: window.end, objects: [],

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CGStreamer
 import Foundation
 import Glibc
 import Synchronization
@@ -115,7 +116,9 @@ struct LiveInputTests {
         let input = input(rtsp(camera.uri), [.video], caught)
         wait(15, "pictures") { caught.now.frames >= 5 }
         camera.size.withLock { $0 = (160, 120) }
+        let start = MediaClock.now
         wait(10, "larger pictures") { caught.now.lastFrame?.width == 160 }
+        #expect(MediaClock.now - start < .seconds(5))
         #expect(caught.now.lastFrame?.height == 120)
         input.stop()
     }
@@ -152,6 +155,35 @@ struct LiveInputTests {
         wait(15, "one refused, one let in") { !wrong.now.errors.isEmpty && right.now.frames > 3 }
         #expect(wrong.now.ups == 0 && !wrong.now.errors.joined().contains("wr0ng"))
         for input in inputs { input.stop() }
+    }
+
+    @Test("pictures are decoded by what GStreamer ranks first, as it does decoders of the hardware")
+    func decoder() throws {
+        try GStreamer.start()
+        guard let other = gst_registry_lookup_feature(gst_registry_get(), "openh264dec") else {
+            print("there is one decoder of H.264 only: not tried which of two is used")
+            return
+        }
+        let rank = gst_plugin_feature_get_rank(other)
+        defer {
+            gst_plugin_feature_set_rank(other, rank)
+            gst_object_unref(UnsafeMutableRawPointer(other))
+        }
+        let camera = try NetworkCamera()
+        defer { camera.stop() }
+        for (rank, name) in [(1, "avdec_h264-"), (1000, "openh264dec")] {
+            gst_plugin_feature_set_rank(other, guint(rank))
+            let pipeline = try rtsp(camera.uri).pipeline([.video], latency: .milliseconds(200))
+            try pipeline.setState(.playing)
+            let sink = try pipeline.element("video_in")
+            guard let sample = tavis_app_sink_pull(sink.raw, 10_000_000_000) else {
+                Issue.record("no picture by \(name)")
+                continue
+            }
+            tavis_sample_unref(sample)
+            // GStreamer numbers what it makes by itself.
+            #expect((0..<1000).contains { pipeline.has("\(name)\($0)") }, "\(name)")
+        }
     }
 
     @Test("devices that are not there are named")

@@ -111,14 +111,19 @@ final class NetworkCamera: Sendable {
 }
 
 /// What the process holds of the system.
-struct Holdings {
+struct Holdings: CustomStringConvertible {
     var descriptors: Int
     var threads: Int
+    var kibibytes: Int
 
     init() {
         func count(_ folder: String) -> Int {
             ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).count
         }
         (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"))
+        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
+        kibibytes = (pages?.dropFirst().first.flatMap { Int($0) } ?? 0) * 4
     }
+
+    var description: String { "\(kibibytes) KiB, \(threads) threads, \(descriptors) descriptors" }
 }

@@ -97,7 +97,7 @@ final class Meddler: Sendable {
     /// One interleaved packet (RFC 2326, 10.12) or one answer.
     private func message(from server: Int32) -> [UInt8]? {
         guard let first = Self.read(server, exactly: 1) else { return nil }
-        guard first[0] == UInt8(ascii: "$") else { return answer(from: server, first) }
+        guard first[0] == UInt8(ascii: "$") else { return Self.answer(from: server, first) }
         guard let head = Self.read(server, exactly: 3),
             let packet = Self.read(server, exactly: Int(head[1]) << 8 | Int(head[2]))
         else { return nil }
@@ -106,10 +106,10 @@ final class Meddler: Sendable {
         return first + head + Self.spoiled(packet, mischief)
     }
 
-    private func answer(from server: Int32, _ first: [UInt8]) -> [UInt8]? {
+    fileprivate static func answer(from server: Int32, _ first: [UInt8]) -> [UInt8]? {
         var text = first
         while !text.suffix(4).elementsEqual(Array("\r\n\r\n".utf8)) {
-            guard let next = Self.read(server, exactly: 1), text.count < 1 << 16 else { return nil }
+            guard let next = read(server, exactly: 1), text.count < 1 << 16 else { return nil }
             text += next
         }
         let lines = String(decoding: text, as: UTF8.self).lowercased().split(separator: "\r\n")
@@ -117,7 +117,7 @@ final class Meddler: Sendable {
             Int($0.dropFirst(15).trimmingCharacters(in: .whitespaces))
         }
         guard let length else { return text }
-        return Self.read(server, exactly: length).map { text + $0 }
+        return read(server, exactly: length).map { text + $0 }
     }
 
     private static func spoiled(_ packet: [UInt8], _ mischief: Mischief) -> [UInt8] {
@@ -153,7 +153,7 @@ final class Meddler: Sendable {
         return bytes
     }
 
-    private static func write(_ bytes: [UInt8], _ descriptor: Int32) -> Bool {
+    fileprivate static func write(_ bytes: [UInt8], _ descriptor: Int32) -> Bool {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -163,5 +163,43 @@ final class Meddler: Sendable {
             sent += count
         }
         return true
+    }
+}
+
+/// A viewer of an RTSP server that asks it to play, and then reads nothing any more.
+final class StuckViewer {
+    private let descriptor: Int32
+
+    /// - Returns: nil where the server does not play.
+    init?(port: Int, path: String) {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var (room, address) = (Int32(4096), loopbackAddress(port: port))
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, socklen_t(MemoryLayout<Int32>.size))
+        let isConnected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        let uri = "rtsp://127.0.0.1:\(port)\(path)"
+        guard isConnected, ask("DESCRIBE \(uri)", "Accept: application/sdp") != nil,
+            let set = ask("SETUP \(uri)/stream=0", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"),
+            let session = set.firstMatch(of: /Session: ([^;\r]+)/)?.1,
+            ask("PLAY \(uri)", "Session: \(session)") != nil
+        else {
+            close(descriptor)
+            return nil
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// - Returns: the answer, where it is a success.
+    private func ask(_ request: String, _ header: String) -> String? {
+        let text = "\(request) RTSP/1.0\r\nCSeq: 1\r\n\(header)\r\n\r\n"
+        guard Meddler.write(Array(text.utf8), descriptor),
+            let answer = Meddler.answer(from: descriptor, [])
+        else { return nil }
+        let said = String(decoding: answer, as: UTF8.self)
+        return said.hasPrefix("RTSP/1.0 200 ") ? said : nil
     }
 }

@@ -13,6 +13,9 @@ import Testing
 private final class StandInSource: LiveSourceHandle {
     private let stream: LiveStream
     private let isOpen = Mutex(false)
+    private let count = Mutex(0)
+
+    var sent: Int { count.withLock { $0 } }
 
     init(_ stream: LiveStream) { self.stream = stream }
 
@@ -25,6 +28,7 @@ private final class StandInSource: LiveSourceHandle {
                     VideoFrame(
                         width: 64, height: 48, pts: MediaClock.now, duration: nil,
                         pixels: [UInt8](repeating: 90, count: 64 * 48 * 3)))
+                count.withLock { $0 += 1 }
                 Thread.sleep(forTimeInterval: 0.05)
             }
         }
@@ -38,12 +42,19 @@ private final class StandInSource: LiveSourceHandle {
 }
 
 /// Streams whose name begins with "bad" can never work.
-private struct StandInConnector: StreamConnector {
+private final class StandInConnector: StreamConnector {
+    private let opened = Mutex<[String: [StandInSource]]>([:])
+
+    /// All that were ever made of a stream.
+    func sources(of name: String) -> [StandInSource] { opened.withLock { $0[name] ?? [] } }
+
     func sources(of config: DaemonConfig.Stream, for stream: LiveStream) throws -> [any LiveSourceHandle] {
         if config.name.hasPrefix("bad") {
             throw CredentialError(name: "key", detail: "there is no such credential")
         }
-        return [StandInSource(stream)]
+        let source = StandInSource(stream)
+        opened.withLock { $0[config.name, default: []].append(source) }
+        return [source]
     }
     func outputs(of config: DaemonConfig.Stream) throws -> [StreamOutput] { [] }
 }
@@ -53,6 +64,7 @@ struct DaemonTests {
     /// A daemon on a configuration file of its own.
     private struct Running {
         let daemon: Daemon
+        let connector = StandInConnector()
         let path: String
 
         init(_ text: String) throws {
@@ -61,7 +73,7 @@ struct DaemonTests {
             var logger = Logger(label: "test")
             logger.logLevel = .critical
             daemon = Daemon(
-                try DaemonConfig(file: path), model: try ModelHost(.init()), connector: StandInConnector(),
+                try DaemonConfig(file: path), model: try ModelHost(.init()), connector: connector,
                 hub: EventHub(), configPath: path, logger: logger)
             try daemon.start()
         }
@@ -119,7 +131,6 @@ struct DaemonTests {
         defer { running.end() }
         let daemon = running.daemon
         try await wait { (daemon.stream("same")?.video.received ?? 0) > 5 }
-        let before = try #require(daemon.stream("same")).video.received
         try running.write(
             Self.file(
                 "name: new", "name: same", "name: hop, audio_hop: 0.5", "name: words, classes: [bell, dog]")
@@ -132,8 +143,15 @@ struct DaemonTests {
                 "(http)": .rejected,
             ])
         #expect(daemon.streams().map(\.name) == ["new", "same", "hop", "words"])
-        #expect((daemon.stream("same")?.video.received ?? 0) >= before)
         try await wait { daemon.stream("words")?.classes == ["bell", "dog"] }
+        // The stream that stayed as it was was never opened again, and lost nothing.
+        let sources = running.connector.sources(of: "same")
+        #expect(sources.count == 1)
+        let sent = sources[0].sent
+        try await wait { (daemon.stream("same")?.video.received ?? 0) >= sent }
+        let status = try #require(daemon.stream("same"))
+        #expect(status.video.received - sources[0].sent <= 1)
+        #expect(status.framesDropped["late"] == 0 && status.framesDropped["output_behind"] == 0)
     }
 
     @Test("a wrong file changes nothing; a stream that cannot be opened leaves the others running")
@@ -165,10 +183,15 @@ struct DaemonTests {
         let names = metrics.map(\.name)
         for name in [
             "tavis_frames_received_total", "tavis_source_up", "tavis_latency_seconds", "tavis_build_info",
+            "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
+            "process_threads",
         ] {
             #expect(names.contains(name))
         }
         #expect(Set(names).count == names.count)
+        let stages = metrics.first { $0.name == "tavis_stage_seconds" }?.samples ?? []
+        let named = Set(stages.flatMap(\.labels).filter { $0.name == "stage" }.map(\.value))
+        #expect(named == ["receive", "hear", "segment", "overlay"])
         for family in metrics { #expect(family.kind != .counter || family.name.hasSuffix("_total")) }
         running.end()
         while await iterator.next() != nil {}
