@@ -15,6 +15,9 @@ tavis_isa tavis_isa_current(void);
 /// Lowers the instruction set in use, for tests and benchmarks. Returns the one now in use.
 tavis_isa tavis_isa_limit(tavis_isa isa);
 
+/// Cores that the calling thread may run on, at least 1.
+size_t tavis_usable_cores(void);
+
 /// Tells the core that the thread spins.
 static inline void tavis_pause(void) {
 #if defined(__x86_64__)
@@ -41,6 +44,18 @@ void tavis_sgemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t 
                  size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 /// C ← A · Bᵀ with A unsigned, B signed 8-bit, C 32-bit; row-major, A is m×k, B is n×k. False where unsupported.
 bool tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c);
+
+/// What the products above have done in this process so far, on all threads: multiply-adds, and bytes of their
+/// operands and results, each counted once per product.
+typedef struct { uint64_t float_macs, int8_macs, bytes; } tavis_matmul_work;
+tavis_matmul_work tavis_matmul_done(void);
+
+// MARK: the core's limits (peak.c)
+
+/// Multiplies and adds on registers alone, as fast as the calling thread's core can. Returns the multiply-adds done.
+size_t tavis_peak_float32(size_t rounds);
+/// The same with 8-bit operands and 32-bit sums; 0, and nothing is done, where we know no instruction for it.
+size_t tavis_peak_int8(size_t rounds);
 
 // MARK: element by element (elementwise.c)
 
