@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE  // sched_getaffinity
 #include "tavis_kernels.h"
 
+#include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 static tavis_isa detect(void) {
 #if defined(__x86_64__)
@@ -29,4 +32,17 @@ tavis_isa tavis_isa_limit(tavis_isa isa) {
     tavis_isa best = detect();
     atomic_store_explicit(&current, (int)(isa < best ? isa : best), memory_order_relaxed);
     return tavis_isa_current();
+}
+
+size_t tavis_usable_cores(void) {
+    // The set has to have room for all cores of the machine, or the call fails.
+    for (size_t room = CPU_SETSIZE; room <= 1 << 20; room *= 2) {
+        cpu_set_t *set = CPU_ALLOC(room);
+        if (!set) break;
+        int found = sched_getaffinity(0, CPU_ALLOC_SIZE(room), set) == 0 ? CPU_COUNT_S(CPU_ALLOC_SIZE(room), set) : 0;
+        CPU_FREE(set);
+        if (found > 0) return (size_t)found;
+    }
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (size_t)online : 1;
 }

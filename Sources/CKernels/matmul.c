@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,9 +130,24 @@ static void use_one_thread(void) {
     done = true;
 }
 
+static struct { _Atomic uint64_t float_macs, int8_macs, bytes; } done;
+
+/// Counts for measurements only: nothing is ordered by it.
+static void count(_Atomic uint64_t *macs, size_t m, size_t n, size_t k, size_t bytes) {
+    atomic_fetch_add_explicit(macs, m * n * k, memory_order_relaxed);
+    atomic_fetch_add_explicit(&done.bytes, bytes, memory_order_relaxed);
+}
+
+tavis_matmul_work tavis_matmul_done(void) {
+    return (tavis_matmul_work){atomic_load_explicit(&done.float_macs, memory_order_relaxed),
+                               atomic_load_explicit(&done.int8_macs, memory_order_relaxed),
+                               atomic_load_explicit(&done.bytes, memory_order_relaxed)};
+}
+
 void tavis_sgemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
                  const float *b, size_t ldb, float beta, float *c, size_t ldc) {
     if (m == 0 || n == 0) return;
+    count(&done.float_macs, m, n, k, 4 * (m * k + k * n + m * n));
     switch (k == 0 ? TAVIS_MATMUL_REFERENCE : tavis_matmul_current()) {
     case TAVIS_MATMUL_ONEDNN:
         use_one_thread();
@@ -158,6 +174,7 @@ bool tavis_gemm_u8_available(void) { return tavis_matmul_current() == TAVIS_MATM
 
 void tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c) {
     use_one_thread();
+    count(&done.int8_macs, m, n, k, m * k + k * n + 4 * m * n);
     int32_t offset = 0;
     library.dnnl_u8s8s32('N', 'T', 'F', (dnnl_dim)m, (dnnl_dim)n, (dnnl_dim)k, 1, a, (dnnl_dim)k, 0, b, (dnnl_dim)k, 0,
                          0, c, (dnnl_dim)n, &offset);

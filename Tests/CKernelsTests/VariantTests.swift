@@ -313,4 +313,21 @@ struct MatmulTests {
             }
         }
     }
+
+    @Test("products count what they do, and peaks what they did")
+    func counts() {
+        let (m, n, k) = (3, 5, 7)
+        let a = noise(m * k, scale: 1), b = noise(n * k, scale: 1, seed: 2)
+        var c = [Float](repeating: 0, count: m * n)
+        let before = tavis_matmul_done()
+        tavis_sgemm(false, true, m, n, k, 1, a, k, b, k, 0, &c, n)
+        let after = tavis_matmul_done()
+        #expect(after.float_macs - before.float_macs >= UInt64(m * n * k))
+        #expect(after.bytes - before.bytes >= UInt64(4 * (m * k + n * k + m * n)))
+        atEachLevel { level in
+            let lanes = tavis_peak_float32(1)
+            #expect(lanes > 0 && tavis_peak_float32(1000) == 1000 * lanes, "\(level)")
+            #expect(tavis_peak_int8(1000) == 1000 * tavis_peak_int8(1), "\(level)")
+        }
+    }
 }

@@ -15,6 +15,9 @@ tavis_isa tavis_isa_current(void);
 /// Lowers the instruction set in use, for tests and benchmarks. Returns the one now in use.
 tavis_isa tavis_isa_limit(tavis_isa isa);
 
+/// Cores that the calling thread may run on, at least 1.
+size_t tavis_usable_cores(void);
+
 /// Tells the core that the thread spins.
 static inline void tavis_pause(void) {
 #if defined(__x86_64__)
@@ -62,6 +65,18 @@ void tavis_quantize_weights(int8_t *out, float *scale, int32_t *sum, const float
 void tavis_dequantize_rows(float *out, size_t ldo, const int32_t *products, const float *row_scale,
                            const int32_t *row_zero, const float *col_scale, const int32_t *col_sum, size_t rows,
                            size_t cols);
+
+/// What the products above have done in this process so far, on all threads: multiply-adds, and bytes of their
+/// operands and results, each counted once per product.
+typedef struct { uint64_t float_macs, int8_macs, bytes; } tavis_matmul_work;
+tavis_matmul_work tavis_matmul_done(void);
+
+// MARK: the core's limits (peak.c)
+
+/// Multiplies and adds on registers alone, as fast as the calling thread's core can. Returns the multiply-adds done.
+size_t tavis_peak_float32(size_t rounds);
+/// The same with 8-bit operands and 32-bit sums; 0, and nothing is done, where we know no instruction for it.
+size_t tavis_peak_int8(size_t rounds);
 
 // MARK: element by element (elementwise.c)
 

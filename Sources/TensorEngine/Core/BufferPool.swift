@@ -5,12 +5,13 @@ import Synchronization
 /// Keeps freed buffers for reuse, so that a steady stream of frames allocates nothing from the system.
 ///
 /// Sizes are rounded up to four steps per octave; a freed buffer serves the next request of its step.
-final class BufferPool: Sendable {
-    static let shared = BufferPool(limitBytes: 1 << 30)
+package final class BufferPool: Sendable {
+    package static let shared = BufferPool(limitBytes: 1 << 30)
 
     private struct State {
         var free: [Int: [UInt]] = [:]
         var cachedBytes = 0
+        var systemAllocations = 0
     }
     private let state = Mutex(State())
     private let limitBytes: Int
@@ -19,12 +20,18 @@ final class BufferPool: Sendable {
     init(limitBytes: Int) { self.limitBytes = limitBytes }
 
     /// Bytes held for reuse.
-    var cachedBytes: Int { state.withLock { $0.cachedBytes } }
+    package var cachedBytes: Int { state.withLock { $0.cachedBytes } }
+
+    /// Requests so far that no freed buffer could serve, so that the system had to.
+    package var systemAllocations: Int { state.withLock { $0.systemAllocations } }
 
     func take(_ byteCount: Int) -> (UnsafeMutableRawPointer, capacity: Int) {
         let capacity = Self.step(byteCount)
         let cached = state.withLock { s -> UInt? in
-            guard let address = s.free[capacity]?.popLast() else { return nil }
+            guard let address = s.free[capacity]?.popLast() else {
+                s.systemAllocations += 1
+                return nil
+            }
             s.cachedBytes -= capacity
             return address
         }
@@ -45,9 +52,9 @@ final class BufferPool: Sendable {
     }
 
     /// Returns all cached buffers to the system.
-    func drain() {
+    package func drain() {
         let all = state.withLock { s in
-            defer { s = State() }
+            defer { (s.free, s.cachedBytes) = ([:], 0) }
             return s.free.values.flatMap(\.self)
         }
         for address in all { UnsafeMutableRawPointer(bitPattern: address)?.deallocate() }

@@ -10,8 +10,9 @@ import Synchronization
 /// come for. A pool lives as long as the process: its threads hold it.
 // `job` is guarded by `busy`, and read by a thread while it is counted in `workers`.
 public final class ThreadPool: @unchecked Sendable {
-    /// As many threads as there are cores.
-    public static let shared = ThreadPool(threads: ProcessInfo.processInfo.activeProcessorCount)
+    /// As many threads as there are cores that this process may use: fewer than the machine has where `taskset`, a
+    /// container or a service's `CPUAffinity=` says so.
+    public static let shared = ThreadPool(threads: tavis_usable_cores())
 
     public let threads: Int
 

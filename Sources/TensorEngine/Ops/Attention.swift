@@ -56,7 +56,8 @@ public func attention(
         "attention: q \(q.tensor.shape), k \(k.tensor.shape), v \(v.tensor.shape), \(heads) heads")
     let d = q.count / heads, e = v.count / heads
     let scale = scale ?? 1 / Float(d).squareRoot()
-    let queryBlock = 64, keyBlock = min(512, max(1, k.tokens))
+    let keyBlock = min(512, max(1, k.tokens))
+    let queryBlock = queryBlock(q.tokens, lots: q.batch * heads, width: d + e)
     let blocks = (q.tokens + queryBlock - 1) / queryBlock
     return .make([q.batch, q.tokens, v.count]) { out in
         reading(q.tensor, k.tensor, v.tensor) { qBase, kBase, vBase in
@@ -96,6 +97,19 @@ public func attention(
     }.recorded(q.tensor.isTracked || k.tensor.isTracked || v.tensor.isTracked) {
         .attention(q: q, k: k, v: v, heads: heads, scale: scale, causal: causal, y: $0)
     }
+}
+
+/// Queries that go through the keys together: keys and values are read once for all of them, and the products' own
+/// copies of these are made once. Fewer where threads would have nothing to do, or heads are so narrow that the scores
+/// outweigh what is read.
+///
+/// - Parameters:
+///   - lots: batch entries times heads.
+///   - width: channels of a key and a value together.
+private func queryBlock(_ queries: Int, lots: Int, width: Int) -> Int {
+    var block = width >= 256 ? 256 : 128
+    while block > 64, lots * ((queries + block - 1) / block) < 4 * ThreadPool.shared.threads { block /= 2 }
+    return block
 }
 
 /// With P the probabilities and Δ = Σ dy·y of a row: dv = Pᵀ·dy, dS = P·(dy·vᵀ − Δ)·scale, dq = dS·k, dk = dSᵀ·q.
