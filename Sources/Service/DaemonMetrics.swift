@@ -66,6 +66,11 @@ enum DaemonMetrics {
             family("tavis_economy_level", .gauge, "Steps taken to keep up; 0 is full quality.", statuses) {
                 [([], Double($0.economyLevel))]
             },
+            family(
+                "tavis_economy_setting", .gauge,
+                "What is in force: hops in seconds, side as a share, segmented frames as one in so many.",
+                statuses
+            ) { economy($0.economy) },
             family("tavis_mask_age_seconds", .gauge, "Age of the masks drawn last.", statuses) {
                 $0.maskAgeSeconds.map { [([], $0)] } ?? []
             },
@@ -80,6 +85,14 @@ enum DaemonMetrics {
                 $0.audioLevel.map { [([], $0)] } ?? []
             },
         ]
+    }
+
+    private static func economy(_ economy: StreamStatus.Economy) -> [(Labels, Double)] {
+        [
+            ("audio_hop", economy.audioHopSeconds), ("image_hop", economy.imageHopSeconds),
+            ("memory_hop", economy.memoryHopSeconds), ("side", economy.sideShare),
+            ("every_frames", Double(economy.everyFrames)),
+        ].map { ([("setting", $0)], $1) }
     }
 
     private static func stages(_ streams: [LiveStream]) -> [MetricFamily] {

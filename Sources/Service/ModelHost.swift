@@ -55,6 +55,6 @@ package struct ModelHost: Sendable {
             width: 64, height: 64, pts: .zero, duration: nil,
             pixels: [UInt8](repeating: 0, count: 64 * 64 * 3))
         _ = try segmenter.hear([Float](repeating: 0, count: WindowSchedule.windowSamples))
-        _ = try segmenter.segment(frame)
+        _ = try segmenter.segment(frame, slots: nil)
     }
 }

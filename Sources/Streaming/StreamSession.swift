@@ -12,8 +12,10 @@ package final class StreamSession {
         package var start = MediaTime.zero
         package var duration: MediaTime?
         package var windows = Windows.causal
-        /// How long one window of sound serves, with causal windows.
-        package var audioHop = MediaTime.seconds(0.25)
+        /// What each frame's masks are made of. Its hop of sound counts with causal windows.
+        package var economy = Economy()
+        /// Frames per second of work that are to be reached: where they are not, the economy becomes stricter.
+        package var frameRate: Double?
         package var drawsOverlay = true
         package var outputs = OutputPaths()
 
@@ -38,6 +40,8 @@ package final class StreamSession {
         /// Largest distance between a frame and the end of its window of sound.
         package var largestSkew = MediaTime.zero
         package var wasStopped = false
+        /// Where the economy stood at the end; nil where no frame rate was asked for.
+        package var economy: EconomyStatus?
 
         package init() {}
     }
@@ -58,7 +62,7 @@ package final class StreamSession {
             input, options: .init(start: settings.start, duration: settings.duration))
         let schedule: WindowSchedule =
             switch settings.windows {
-            case .causal: .causal(hop: settings.audioHop)
+            case .causal: .causal(hop: settings.economy.audioHop)
             case .official: .official(duration: reader.expectedDuration ?? .zero)
             }
         aligner = FrameAligner(
@@ -68,15 +72,20 @@ package final class StreamSession {
         stop.onRequest { reader.cancel() }
     }
 
-    /// - Parameter report: called after each frame with what was found on it.
+    /// - Parameters:
+    ///   - report: called after each frame with what was found on it.
+    ///   - noteEconomy: called when the economy changes, with the time of the frame after which it does.
     /// - Throws: what went wrong with the input, the model or an output. Then no output has its final name.
     package func run(
-        _ segmenter: any FrameSegmenter, report: (Progress, FrameAnalysis) -> Void = { _, _ in }
+        _ segmenter: any FrameSegmenter, report: (Progress, FrameAnalysis) -> Void = { _, _ in },
+        noteEconomy: (EconomyStatus, MediaTime) -> Void = { _, _ in }
     ) throws -> Summary {
+        segmenter.use(settings.economy)
         let analyzer = FrameAnalyzer(
             segmenter, tracker: ObjectTracker(settings.windows == .official ? .independentWindows : .init()),
-            alwaysRuns: settings.outputs.logits != nil)
+            alwaysRuns: settings.outputs.logits != nil, slots: settings.economy.slots)
         var summary = Summary()
+        var pace = settings.frameRate.map { FramePace(frameRate: $0, settings.economy) }
         try outputs.begin()
         while let aligned = try nextFrame() {  // MediaIn, Sync
             let analysis = try analyzer.analyze(aligned)  // Segment
@@ -88,12 +97,22 @@ package final class StreamSession {
                     frames: summary.frames, expectedFrames: expectedFrames.map { max($0, summary.frames) },
                     time: aligned.frame.pts),
                 analysis)
+            if let status = pace?.frameDone() {
+                use(status.economy, segmenter)
+                noteEconomy(status, aligned.frame.pts)
+            }
         }
+        summary.economy = pace?.status
         summary.wasStopped = stop.isRequested
         (summary.audioGaps, summary.largestSkew) = (aligner.audioGaps, aligner.largestSkew)
         guard summary.frames > 0 || !summary.wasStopped else { return summary }
         try outputs.finish(isEarly: summary.wasStopped)
         return summary
+    }
+
+    private func use(_ economy: Economy, _ segmenter: any FrameSegmenter) {
+        segmenter.use(economy)
+        if settings.windows == .causal { aligner.schedule = .causal(hop: economy.audioHop) }
     }
 
     private func overlaid(_ frame: VideoFrame, _ analysis: FrameAnalysis) -> VideoFrame {

@@ -75,6 +75,15 @@ struct EvalCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write a page with pictures.", valueName: "file.html"))
     var report: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Also run the model of this bundle, or the built-in one, on the same clips and say what is lost against it.",
+            valueName: "folder|built-in"))
+    var compare: String?
+
+    @OptionGroup(title: "Economy, with --protocol stream")
+    var economy: EconomyOptions
+
     @OptionGroup(title: "Model")
     var model: ModelOptions
 
@@ -90,6 +99,9 @@ struct EvalCommand: ParsableCommand {
         }
         if let clips, clips < 1 { throw ValidationError("--clips is at least 1") }
         if let frames, !(1...125 ~= frames) { throw ValidationError("--frames is 1 to 125") }
+        if economy.isGiven, `protocol` != .stream {
+            throw ValidationError("profiles and hops are for --protocol stream: the official one has none")
+        }
         if model.classes != nil {
             throw ValidationError("the classes are the dataset's: leave --classes out")
         }
@@ -101,18 +113,46 @@ struct EvalCommand: ParsableCommand {
         var settings = Evaluation.Settings()
         (settings.clips, settings.audio) = (clips, audio)
         settings.panels = report == nil ? 0 : Self.panels
-        var evaluation = Evaluation(predictor(loaded), source, settings)
+        var evaluation = Evaluation(predictor(loaded, source), source, settings)
+        let reference = try compare.map { try model.load(folder: $0, classes: source.classes) }
+        if let reference, reference.side != loaded.side {
+            throw StreamError(
+                .model, compare ?? "", "its pictures are of \(reference.side) pixels, not \(loaded.side)")
+        }
         let progress = CountDisplay(total: evaluation.count, "clips")
+        let comparison: ModelComparison?
         do {
             defer { progress.end() }
-            try evaluation.run { progress.show($0) }
+            if let reference {
+                comparison = try compared(&evaluation, reference, source, settings) { progress.show($0) }
+            } else {
+                try evaluation.run { progress.show($0) }
+                comparison = nil
+            }
         }
-        let result = evaluation.result(
-            data: dataName,
-            model: .init(name: loaded.info.name, sha256: try loaded.weightsFile.map(SHA256.text(ofFile:))),
-            settings: named)
+        var result = evaluation.result(data: dataName, model: try Self.name(loaded), settings: named)
+        result.comparison = comparison
         print(EvaluationTable(result).text)
         try write(result, evaluation, source.classes)
+    }
+
+    private func compared(
+        _ evaluation: inout Evaluation, _ reference: ModelOptions.Loaded, _ source: any ClipSource,
+        _ settings: Evaluation.Settings, progress: (Int) -> Void
+    ) throws -> ModelComparison {
+        var settings = settings
+        settings.panels = 0
+        var other = Evaluation(predictor(reference, source), source, settings)
+        let masks = try ModelComparison.run(&evaluation, &other, progress: progress)
+        let name = try Self.name(reference)
+        return ModelComparison(
+            reference: name,
+            metrics: other.result(data: dataName, model: name, settings: named).metrics,
+            of: evaluation.result(data: dataName, model: name, settings: named).metrics, masks: masks)
+    }
+
+    private static func name(_ loaded: ModelOptions.Loaded) throws -> EvaluationResult.Model {
+        .init(name: loaded.info.name, sha256: try loaded.weightsFile.map(SHA256.text(ofFile:)))
     }
 
     private func write(_ result: EvaluationResult, _ evaluation: Evaluation, _ classes: [String]) throws {
@@ -132,13 +172,18 @@ struct EvalCommand: ParsableCommand {
 
     // MARK: What is judged
 
-    private func predictor(_ loaded: ModelOptions.Loaded) -> any ClipPredictor {
+    private func predictor(_ loaded: ModelOptions.Loaded, _ source: any ClipSource) -> any ClipPredictor {
         switch `protocol` {
         case .official:
-            ModelPredictor(
+            // Where no classes are named, nothing but the scene's mask is judged.
+            return ModelPredictor(
                 loaded.model, bank: loaded.bank, side: loaded.side, usesMemory: model.memory == .on,
-                looksAtObjects: report != nil)
-        case .stream: StreamPredictor { model.segmenter(loaded) }
+                looksAtObjects: report != nil, sceneOnly: !source.namesClasses && report == nil)
+        case .stream:
+            var predictor = StreamPredictor { model.segmenter(loaded) }
+            if economy.isGiven { predictor.economy = economy.economy }
+            if folder == nil { predictor.spacing = MediaTime(seconds: Self.syntheticSpacing) }
+            return predictor
         }
     }
 
@@ -161,13 +206,15 @@ struct EvalCommand: ParsableCommand {
         case .silent: options.kinds = [.silent: 1]
         case .offScreen: options.kinds = [.offScreen: 1]
         }
-        let gap = SyntheticSound.seconds / Double(Self.streamFrames + 5)
+        let gap = Self.syntheticSpacing
         options.frames = frames ?? (`protocol` == .stream ? Self.streamFrames : 5)
         if `protocol` == .stream { options.spacing = gap...gap }
         return SyntheticClips(options)
     }
 
     private static let streamFrames = 25
+    /// Seconds from frame to frame of synthetic clips as streams.
+    private static let syntheticSpacing = SyntheticSound.seconds / Double(streamFrames + 5)
 
     // MARK: Names
 
@@ -182,6 +229,12 @@ struct EvalCommand: ParsableCommand {
     private var named: [String: String] {
         var named = ["protocol": `protocol`.rawValue, "memory": model.memory.rawValue]
         if let frames { named["frames"] = "\(frames)" }
+        if economy.isGiven {
+            let used = economy.economy
+            named["audio_hop"] = "\(used.audioHop.seconds)"
+            named["image_hop"] = "\(used.imageHop.seconds)"
+            named["memory_hop"] = "\(used.memoryHop.seconds)"
+        }
         return named
     }
 }
@@ -225,6 +278,20 @@ private struct EvaluationTable {
         let head =
             "\(result.model.name) on \(result.data.name): \(result.data.clips) clips, \(result.data.frames) frames, sound \(result.audio.rawValue)"
         let lines = rows.map { $0.0 + String(repeating: " ", count: width + 2 - $0.0.count) + $0.1 }
-        return ([head] + lines).joined(separator: "\n")
+        return ([head] + lines + comparison).joined(separator: "\n")
+    }
+
+    private var comparison: [String] {
+        guard let found = result.comparison else { return [] }
+        let losses = ["M_J", "M_F", "semantic_M_J"].compactMap { key in
+            found.losses[key].map { String(format: "%@ %+.3f", key, -$0) }
+        }
+        let masks = found.masks
+        return [
+            "against \(found.reference.name): \(losses.isEmpty ? "no scores" : losses.joined(separator: ", "))",
+            String(
+                format: "masks of both: mean IoU %.4f on %d frames that either marks, worst %.4f; %d with none",
+                masks.meanOverlap, masks.markedFrames, masks.worstOverlap, masks.emptyFrames),
+        ]
     }
 }

@@ -77,20 +77,31 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// Loads the model and says what the user must know of it.
-    func segmenter() throws -> any FrameSegmenter {
-        segmenter(try load(classes: classes.map(ClassFile.names)))
+    func segmenter(task: TAViSSegmenter.Task = .objects) throws -> any FrameSegmenter {
+        segmenter(try load(classes: classes.map(ClassFile.names)), task: task)
     }
 
     /// The model at the start of a stream.
-    func segmenter(_ loaded: Loaded) -> TAViSSegmenter {
+    func segmenter(_ loaded: Loaded, task: TAViSSegmenter.Task = .objects) -> TAViSSegmenter {
         TAViSSegmenter(
             loaded.model, bank: loaded.bank, side: loaded.side, preprocessing: preprocess,
-            evidence: classScores, memory: memory == .on ? MemorySettings() : nil)
+            evidence: classScores, memory: memory == .on ? MemorySettings() : nil, task: task)
     }
 
     /// - Parameter names: of the classes to tell apart; the bundle's own when nil.
-    func load(classes names: [String]?) throws -> Loaded {
-        let bundle = try bundle()
+    func load(classes names: [String]?) throws -> Loaded { try load(bundle(), at: model, classes: names) }
+
+    /// Another bundle, to be used in the same way.
+    ///
+    /// - Parameter folder: of a bundle, or `built-in`.
+    func load(folder: String, classes names: [String]?) throws -> Loaded {
+        folder == "built-in"
+            ? try load(ModelBundle.embedded(), at: nil, classes: names)
+            : try load(
+                ModelBundle.load(directory: URL(fileURLWithPath: folder)), at: folder, classes: names)
+    }
+
+    private func load(_ bundle: ModelBundle, at folder: String?, classes names: [String]?) throws -> Loaded {
         if bundle.info.seeded {
             warn(
                 "\(bundle.info.name): its weights are made up from their names, so what it marks means nothing"
@@ -98,16 +109,17 @@ struct ModelOptions: ParsableArguments {
         }
         if let variant, bundle.info.architecture.sam2.trunk != variant.sam2.trunk {
             throw StreamError(
-                .model, model ?? bundle.info.name, "its image encoder is not the variant \(variant.rawValue)")
+                .model, folder ?? bundle.info.name, "its image encoder is not the variant \(variant.rawValue)"
+            )
         }
         let isOwn = names == nil || names == bundle.info.classes
         guard let bank = try isOwn ? bundle.labelBank : names.map(bundle.labelBank(names:)) else {
             throw StreamError(
-                .model, model ?? bundle.info.name, "the bundle has neither label embeddings nor merges")
+                .model, folder ?? bundle.info.name, "the bundle has neither label embeddings nor merges")
         }
         return Loaded(
             info: bundle.info, model: bundle.model, bank: bank, side: size ?? bundle.info.imageSize,
-            weightsFile: model.map { "\($0)/\(ModelBundle.weightsName)" })
+            weightsFile: folder.map { "\($0)/\(ModelBundle.weightsName)" })
     }
 
     private func bundle() throws -> ModelBundle {

@@ -51,15 +51,24 @@ struct SegmentCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How long the sound of one two-second window serves; 0 takes a new one for each frame.",
-            valueName: "seconds"))
-    var audioHop = 0.25
-
-    @Option(
-        help: ArgumentHelp(
             "causal: the two seconds before a frame; official: the published evaluation's one per second, which look ahead.",
             valueName: "causal|official"))
     var windows = StreamSession.Settings.Windows.causal
+
+    @Flag(
+        help:
+            "Mark all that sounds as one object, instead of objects told apart: less work, and the mask that the published scores are of."
+    )
+    var binary = false
+
+    @OptionGroup(title: "Economy")
+    var economy: EconomyOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Frames per second of work to be reached: where they are not, image token, sound and picture size give way step by step, and what is chosen is told.",
+            valueName: "frames"))
+    var frameRate: Double?
 
     @OptionGroup(title: "Model")
     var model: ModelOptions
@@ -71,18 +80,28 @@ struct SegmentCommand: ParsableCommand {
         }
         try check("--start", start, from: 0)
         try check("--duration", duration, from: .leastNonzeroMagnitude)
-        try check("--audio-hop", audioHop, from: 0)
+        if let frameRate, !(0.01...1000 ~= frameRate) {
+            throw ValidationError("--frame-rate takes 0.01 to 1000 frames per second")
+        }
     }
 
     func run() throws {
         let signals = StopSignals()
         let session = try StreamSession(input, settings, stop: signals.flag)
         note(session)
-        let segmenter = try model.segmenter()
+        let segmenter = try model.segmenter(task: binary ? .scene : .objects)
         let progress = ProgressDisplay()
-        let summary = try session.run(segmenter) { state, _ in progress.show(state) }
+        let summary = try session.run(
+            segmenter, report: { state, _ in progress.show(state) },
+            noteEconomy: { status, time in
+                progress.end()
+                warn("at \(time): economy level \(status.level): \(status.text)")
+            })
         progress.end()
         print(Self.text(summary, framesPerSecond: progress.framesPerSecond))
+        if let economy = summary.economy {
+            print("economy level \(economy.level) of \(economy.lastLevel) at the end: \(economy.text)")
+        }
         if !settings.outputs.isEmpty, summary.frames > 0 { print("wrote \(written(session))") }
         if let code = signals.exitCode { throw ExitCode(code) }
     }
@@ -99,7 +118,7 @@ struct SegmentCommand: ParsableCommand {
         settings.start = MediaTime(seconds: start ?? 0)
         settings.duration = duration.map { MediaTime(seconds: $0) }
         settings.windows = windows
-        settings.audioHop = MediaTime(seconds: audioHop)
+        (settings.economy, settings.frameRate) = (economy.economy, frameRate)
         settings.drawsOverlay = !noOverlay
         settings.outputs = outputs
         return settings

@@ -5,23 +5,38 @@ import Streaming
 import TensorEngine
 import Training
 
-/// A clip as a live stream would show it: gated, tracked, each frame with a new window of sound. What is not painted
-/// does not count as found.
+/// A clip as a live stream would show it: gated, tracked, each frame with a new window of sound unless the economy keeps
+/// one for longer. What is not painted does not count as found.
 struct StreamPredictor: ClipPredictor {
     /// Stands for "certainly not" where nothing is painted.
     private static let nothing: Float = -10
 
     /// Makes the segmenter of a new stream.
     let segmenter: () -> TAViSSegmenter
+    /// Time from frame to frame of a clip.
+    var spacing = MediaTime.seconds(1)
+    var economy: Economy = {
+        var economy = Economy()
+        economy.audioHop = .zero
+        return economy
+    }()
 
     func predict(_ clip: AnnotatedClip) throws -> [PredictedFrame] {
-        let analyzer = FrameAnalyzer(segmenter())
+        let segmenter = segmenter()
+        segmenter.use(economy)
+        let analyzer = FrameAnalyzer(segmenter, slots: economy.slots)
+        var heard: Streaming.AudioWindow?
         return try clip.frames.enumerated().map { number, frame in
-            let time = MediaTime.seconds(Double(number))
+            let time = MediaTime(seconds: Double(number) * spacing.seconds)
             let image = VideoFrame(
                 width: frame.image.width, height: frame.image.height, pts: time, duration: nil,
                 pixels: frame.image.pixels)
-            let window = AudioWindow(number: number, samples: frame.sound, end: time)
+            // Times are rounded: a thousandth of a second too early is not.
+            let isDue = heard.map { time - $0.end + .milliseconds(1) >= economy.audioHop } ?? true
+            let window =
+                heard.flatMap { isDue ? nil : $0 }
+                ?? AudioWindow(number: number, samples: frame.sound, end: time)
+            heard = window
             return Self.painted(
                 try analyzer.analyze(AlignedFrame(number: number, frame: image, window: window)))
         }
@@ -44,7 +59,7 @@ struct StreamPredictor: ClipPredictor {
         let nothing = analysis.labels.map { _ in Self.nothing }
         guard let all = analysis.logits, !analysis.objects.isEmpty else { return nothing }
         let (h, w) = (all.shape[1], all.shape[2])
-        let shown = all.gathered(analysis.objects.map(\.slot))
+        let shown = all.gathered(analysis.objects.map(\.row))
         let sized = resizeBilinear(
             shown.reshaped(shown.shape[0], h, w, 1), height: analysis.height, width: analysis.width)
         let pixels = analysis.labels.count

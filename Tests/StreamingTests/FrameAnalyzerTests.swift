@@ -60,7 +60,8 @@ struct FrameAnalyzerTests {
         let analyzer = FrameAnalyzer(model)
         for number in 0..<12 { _ = try analyzer.analyze(frame(number, window: number / 4, amplitude: 0.9)) }
         #expect(model.heard == 3)
-        #expect(model.segmented == 12)
+        // Nothing can be shown on the last three frames of the first window.
+        #expect(model.segmented == 9)
     }
 
     @Test("the model looks once per window at the slots that are active, and what it sees counts")
@@ -85,6 +86,32 @@ struct FrameAnalyzerTests {
         let analyzer = FrameAnalyzer(model, alwaysRuns: true)
         for number in 0..<3 { _ = try analyzer.analyze(frame(number, window: number, amplitude: 0)) }
         #expect(model.looked.isEmpty)
+    }
+
+    @Test("only slots that can be shown are decoded, and the same is shown as with all")
+    func activeSlots() throws {
+        let all = SyntheticSegmenter()
+        let (analyzer, reference) = (FrameAnalyzer(model), FrameAnalyzer(all, slots: .all))
+        for number in 0..<14 {
+            // Loud, then quiet: after two windows these are other objects.
+            let amplitude: Float = number < 6 ? 0.9 : 0.3
+            let shown = try analyzer.analyze(frame(number, window: number / 2, amplitude: amplitude))
+            let expected = try reference.analyze(frame(number, window: number / 2, amplitude: amplitude))
+            #expect(shown.labels == expected.labels && shown.objects.map(\.id) == expected.objects.map(\.id))
+            #expect(shown.objects.map(\.box) == expected.objects.map(\.box))
+        }
+        // The first window shows nothing yet, so that its second frame needs no model.
+        #expect(model.asked.prefix(4) == [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 1], [0, 1, 2, 3, 4]])
+        #expect(model.segmented == 13 && all.segmented == 14)
+        #expect(all.asked.allSatisfy { $0 == [0, 1, 2, 3, 4] })
+    }
+
+    @Test("with memory, what may exist with the next window is decoded as well")
+    func activeSlotsWithMemory() throws {
+        model.remembers = true
+        let analyzer = FrameAnalyzer(model)
+        for number in 0..<3 { _ = try analyzer.analyze(frame(number, window: 0, amplitude: 0.9)) }
+        #expect(model.asked == [[0, 1, 2, 3, 4], [0, 1], [0, 1]])
     }
 
     @Test("the gate closes at once and objects come back with their ids")

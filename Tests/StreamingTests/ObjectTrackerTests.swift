@@ -117,6 +117,23 @@ struct ObjectTrackerTests {
         }
     }
 
+    @Test("between windows it is enough to know the slots of objects that exist")
+    mutating func someSlots() {
+        let (quiet, a, b) = (
+            slot(0, at: nil, token: [1, 1]), slot(dog, at: 5, token: [1, 0]), slot(cat, at: 30, token: [0, 1])
+        )
+        #expect(tracker.objectSlots.isEmpty)
+        settle([a, quiet, b])
+        #expect(tracker.objectSlots == [0, 2])
+        #expect(tracker.follow([a, nil, b], isNewWindow: false).map(\.id) == [1, 2])
+        // Both have gone to the place of the other.
+        let (farA, farB) = (slot(dog, at: 30, token: [1, 0]), slot(cat, at: 5, token: [0, 1]))
+        let all = frame([farA, quiet, farB])
+        #expect(tracker.follow([farA, nil, farB], isNewWindow: false) == all)
+        #expect(window([quiet, a, b]).map(\.slot) == [1, 2])
+        #expect(tracker.objectSlots == [1, 2])
+    }
+
     // MARK: Telling scenes
 
     private mutating func window(_ slots: [SlotObservation]) -> [TrackedObject] {

@@ -115,7 +115,7 @@ struct SessionTests {
         _ input: String, _ change: (inout StreamSession.Settings) -> Void
     ) throws -> StreamSession.Summary {
         var settings = StreamSession.Settings()
-        settings.audioHop = .milliseconds(100)
+        settings.economy.audioHop = .milliseconds(100)
         change(&settings)
         return try StreamSession(input, settings).run(SyntheticSegmenter())
     }
@@ -149,11 +149,13 @@ struct SessionTests {
         struct Broken: Error {}
         let classNames = ["background", "thing"]
         private var frames = 0
-        func hear(_ samples: [Float]) -> HeardSound { HeardSound(parts: [], scene: [0, 1]) }
-        func segment(_ frame: VideoFrame) throws -> Tensor {
+        func hear(_ samples: [Float]) -> HeardSound {
+            HeardSound(parts: [.init(probabilities: [0, 1], token: [1])], scene: [0, 1])
+        }
+        func segment(_ frame: VideoFrame, slots: [Int]?) throws -> Tensor {
             frames += 1
             if frames == 5 { throw Broken() }
-            return Tensor([6, 4, 4])
+            return Tensor([slots?.count ?? 2, 4, 4], filled: 1)
         }
     }
 }

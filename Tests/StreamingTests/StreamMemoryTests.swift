@@ -38,7 +38,7 @@ struct StreamMemoryTests {
         var bytes: [Int: Int] = [:]
         for number in 1...1000 {
             if number % 10 == 1 { _ = segmenter.hear(tone(number % 7)) }
-            _ = segmenter.segment(frame(number))
+            _ = segmenter.segment(frame(number), slots: nil)
             bytes[number] = segmenter.memoryBytes
         }
         #expect(bytes[1] ?? 0 > 0)
@@ -61,7 +61,7 @@ struct StreamMemoryTests {
             let offline = model.segment(
                 image: pictures.sam, prompts: prompts, dense: model.densePrompt(image: pictures.imageBind),
                 memory: &memory)
-            #expect(stream.segment(frame(number)).values == offline.logits.values, "frame \(number)")
+            #expect(stream.segment(frame(number), slots: nil).values == offline.logits.values, "frame \(number)")
         }
         #expect(stream.memoryBytes == memory.bytes)
     }
@@ -71,10 +71,10 @@ struct StreamMemoryTests {
         let (stream, fresh) = (try segmenter(), try segmenter())
         _ = stream.hear(tone(1))
         _ = fresh.hear(tone(1))
-        for number in 0..<9 { _ = stream.segment(frame(number)) }
+        for number in 0..<9 { _ = stream.segment(frame(number), slots: nil) }
         for number in 9..<13 {
             let shown = frame(number, isNight: true)
-            #expect(stream.segment(shown).values == fresh.segment(shown).values, "frame \(number)")
+            #expect(stream.segment(shown, slots: nil).values == fresh.segment(shown, slots: nil).values, "frame \(number)")
         }
         #expect(stream.memoryBytes == fresh.memoryBytes)
     }
@@ -84,8 +84,8 @@ struct StreamMemoryTests {
         let (stream, fresh) = (try segmenter(), try segmenter())
         _ = stream.hear(tone(1))
         _ = fresh.hear(tone(1))
-        for number in 0..<3 { _ = stream.segment(frame(number)) }
-        #expect(stream.segment(frame(3)).values != fresh.segment(frame(3)).values)
+        for number in 0..<3 { _ = stream.segment(frame(number), slots: nil) }
+        #expect(stream.segment(frame(3), slots: nil).values != fresh.segment(frame(3), slots: nil).values)
     }
 
     @Test("a slot forgets when it had another class for two windows, not before")
@@ -176,7 +176,7 @@ struct StreamMemoryTests {
     private func remembered(_ memory: inout StreamMemory<CountingBanks>, masks: [Float] = [1, 1, 1]) -> [Int]
     {
         var counts: [Int] = []
-        _ = memory.remember(picture { x, _ in x }) { slots in
+        _ = memory.look { slots in
             counts = slots.frames
             slots.frames = counts.map { $0 + 1 }
             return Tensor(masks.flatMap { [Float](repeating: $0, count: 64) }, shape: [3, 8, 8])

@@ -13,6 +13,10 @@ final class SyntheticSegmenter: FrameSegmenter {
     /// Slots that were looked at, and what is then seen of them.
     private(set) var looked: [[Int]] = []
     var looks: ([Int]) -> [[Float]]? = { _ in nil }
+    /// Slots that were asked for with each frame; nil for all.
+    private(set) var asked: [[Int]?] = []
+    var remembers = false
+    private(set) var economies: [Economy] = []
     /// Added to every score or logit, to play damaged weights.
     var scoreDefect: Float = 0, logitDefect: Float = 0
 
@@ -35,10 +39,13 @@ final class SyntheticSegmenter: FrameSegmenter {
         return looks(slots)
     }
 
-    func segment(_ frame: VideoFrame) -> Tensor {
+    func use(_ economy: Economy) { economies.append(economy) }
+
+    func segment(_ frame: VideoFrame, slots: [Int]? = nil) -> Tensor {
         segmented += 1
+        asked.append(slots)
         let side = Self.side
-        return Tensor(shape: [6, side, side]) { out in
+        let all = Tensor(shape: [6, side, side]) { out in
             out.update(repeating: -1 + logitDefect)
             for y in 0..<side {
                 for x in 0..<side {
@@ -50,5 +57,6 @@ final class SyntheticSegmenter: FrameSegmenter {
                 }
             }
         }
+        return slots.map(all.gathered) ?? all
     }
 }

@@ -32,7 +32,7 @@ struct TAViSSegmenterTests {
     func streamingIsOffline(remembers: Bool) throws {
         let input = try folder.clip(frames: 6)
         var settings = StreamSession.Settings()
-        settings.audioHop = .milliseconds(200)
+        settings.economy.audioHop = .milliseconds(200)
         settings.outputs.logits = folder.path("l")
         _ = try StreamSession(input, settings).run(try segmenter(remembers: remembers))
 
@@ -52,7 +52,7 @@ struct TAViSSegmenterTests {
                 _ = offline.hear(Array(sound[0..<end * 1600]))
             }
             let file = try SafetensorsFile(path: folder.path("l") + "/00000\(number).safetensors")
-            #expect(try file.tensors.first?.readFloats() == offline.segment(frame).values, "frame \(number)")
+            #expect(try file.tensors.first?.readFloats() == offline.segment(frame, slots: nil).values, "frame \(number)")
             number += 1
         }
         #expect(number == 6)
@@ -65,12 +65,12 @@ struct TAViSSegmenterTests {
             width: 80, height: 60, pts: .zero, duration: nil,
             pixels: (0..<80 * 60 * 3).map { UInt8($0 % 251) })
         let heard = segmenter.hear((0..<32_000).map { 0.5 * sin(Float($0) * 0.2) })
-        let first = segmenter.segment(frame)
+        let first = segmenter.segment(frame, slots: nil)
         _ = segmenter.hear((0..<32_000).map { 0.5 * sin(Float($0) * Float($0) * 1e-5) })
         #expect(heard.parts.count == 5)
         #expect(heard.scene.count == 3)
         #expect(first.shape == [6, 56, 56])
-        #expect(first.values != segmenter.segment(frame).values)
+        #expect(first.values != segmenter.segment(frame, slots: nil).values)
     }
 
     @Test("looking at an object adds what it is like to what it sounds like")
@@ -80,12 +80,12 @@ struct TAViSSegmenterTests {
             pixels: (0..<80 * 60 * 3).map { UInt8($0 * 7 % 253) })
         let samples = (0..<32_000).map { 0.5 * sin(Float($0) * 0.2) }
         let deaf = try segmenter()
-        _ = (deaf.hear(samples), deaf.segment(frame))
+        _ = (deaf.hear(samples), deaf.segment(frame, slots: nil))
         #expect(deaf.look(at: [0, 1]) == nil)
 
         let segmenter = try segmenter(evidence: .audioAndImage)
         let heard = segmenter.hear(samples)
-        let logits = segmenter.segment(frame)
+        let logits = segmenter.segment(frame, slots: nil)
         let found = try #require(segmenter.look(at: [3, 1]))
         #expect(found.count == 2)
         for (slot, scores) in zip([3, 1], found) {
@@ -100,6 +100,60 @@ struct TAViSSegmenterTests {
             #expect(zip(scores, expected).allSatisfy { abs($0 - $1) < 1e-5 }, "slot \(slot)")
             #expect(scores != heard.parts[slot].probabilities)
         }
+    }
+
+    private func frame(_ number: Int, isNight: Bool = false) -> VideoFrame {
+        VideoFrame(
+            width: 80, height: 60, pts: .milliseconds(Int64(number) * 40), duration: nil,
+            pixels: (0..<80 * 60 * 3).map { UInt8(isNight ? 0 : ($0 + 3 * number) % 251) })
+    }
+
+    @Test("an image token serves for its time, not over a cut, and is made anew when no new sound is")
+    func imageHop() throws {
+        let samples = (0..<32_000).map { 0.5 * sin(Float($0) * 0.2) }
+        var economy = Economy()
+        economy.imageHop = .milliseconds(200)
+        let saving = try segmenter()
+        saving.use(economy)
+        _ = saving.hear(samples)
+        // Whether a frame got its own token shows in its masks.
+        let fresh = (0..<14).map { number in
+            if number == 10 { _ = saving.hear(samples) }
+            let shown = frame(number, isNight: number >= 12)
+            let full = try? segmenter()
+            _ = full?.hear(samples)
+            return saving.segment(shown, slots: [0, 5]).values == full?.segment(shown, slots: [0, 5]).values
+        }
+        #expect(fresh.indices.filter { fresh[$0] } == [0, 5, 11, 12, 13])
+    }
+
+    @Test("what sounds as a whole is one object, named after what is heard")
+    func scene() throws {
+        let bundle = try Self.bundle.get()
+        let binary = TAViSSegmenter(
+            bundle.model, bank: try #require(bundle.labelBank), side: 224, task: .scene)
+        let full = try segmenter()
+        let samples = (0..<32_000).map { 0.5 * sin(Float($0) * 0.2) }
+        let (heard, all) = (binary.hear(samples), full.hear(samples))
+        #expect(heard.parts.count == 1 && heard.scene == heard.parts[0].probabilities)
+        #expect(zip(heard.scene, all.scene).allSatisfy { abs($0 - $1) < 1e-5 })
+        let (mask, masks) = (binary.segment(frame(1), slots: nil), full.segment(frame(1), slots: [5]))
+        #expect(mask.shape == [1, 56, 56])
+        #expect(zip(mask.values, masks.values).allSatisfy { abs($0 - $1) < 1e-4 })
+    }
+
+    @Test("with memory, frames are remembered as often as is asked for")
+    func memoryHop() throws {
+        var economy = Economy()
+        economy.memoryHop = .milliseconds(120)
+        let saving = try segmenter(remembers: true)
+        saving.use(economy)
+        _ = saving.hear((0..<32_000).map { 0.5 * sin(Float($0) * 0.2) })
+        let bytes = (0..<8).map { number in
+            _ = saving.segment(frame(number), slots: nil)
+            return saving.memoryBytes
+        }
+        #expect(bytes.indices.filter { $0 > 0 && bytes[$0] > bytes[$0 - 1] } == [3, 6])
     }
 
     @Test("the official preparation gives the picture that ImageBind's own gives")

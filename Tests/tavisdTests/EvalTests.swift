@@ -57,6 +57,41 @@ struct EvalTests {
         #expect(outcome.out.contains("marked where nothing in sight sounds, % of pixels  0.0"))
     }
 
+    @Test("what is lost against another model is told, and nothing is lost against itself")
+    func comparison() throws {
+        struct Compared: Decodable {
+            struct Masks: Decodable { var meanOverlap, worstOverlap: Double; var markedFrames, emptyFrames: Int }
+            struct Comparison: Decodable {
+                var metrics, losses: [String: Double]
+                var masks: Masks
+            }
+            var metrics: [String: Double]
+            var comparison: Comparison
+        }
+        func compare(_ other: String, _ arguments: String...) throws -> (Compared, String) {
+            let outcome = try work.start(
+                ["eval", "--synthetic", "easy", "--sounds", "sounding", "--clips", "3", "--model", model]
+                    + ["--compare", other, "--json", "c.json"] + arguments
+            ).wait()
+            try #require(outcome.code == 0, "\(outcome.errors)")
+            let data = try Data(contentsOf: URL(fileURLWithPath: work.path("c.json")))
+            return (try JSONDecoder().decode(Compared.self, from: data), outcome.out)
+        }
+        let (same, text) = try compare(model)
+        #expect(same.comparison.metrics == same.metrics && same.comparison.losses.values.allSatisfy { $0 == 0 })
+        #expect(same.comparison.masks.meanOverlap == (same.comparison.masks.markedFrames > 0 ? 1 : 0))
+        #expect(same.comparison.masks.markedFrames + same.comparison.masks.emptyFrames == 15)
+        #expect(text.contains("against small: M_J -0.000") || text.contains("against small: M_J +0.000"))
+
+        let (other, _) = try compare("built-in", "--size", "224")
+        let (loss, ours) = (other.comparison.losses["M_J"], other.metrics["M_J"])
+        #expect(loss == (other.comparison.metrics["M_J"] ?? 0) - (ours ?? 0) && loss != 0)
+        #expect(other.comparison.masks.meanOverlap < 1 && other.comparison.masks.worstOverlap < 1)
+        let (stream, _) = try compare(
+            "built-in", "--size", "224", "--protocol", "stream", "--profile", "realtime")
+        #expect(stream.comparison.metrics["M_J"] != other.comparison.metrics["M_J"])
+    }
+
     @Test("wrong usage and unusable data are one line each")
     func errors() throws {
         for (arguments, code, words) in [
@@ -64,6 +99,8 @@ struct EvalTests {
             (["eval", "--synthetic", "easy", "--clips", "0"], 64, "--clips"),
             (["eval", "--synthetic", "easy", "--vocabulary", "seen"], 64, "--vocabulary"),
             (["eval", "absent", "--model", model], 65, "absent"),
+            (["eval", "--synthetic", "easy", "--profile", "realtime"], 64, "--protocol stream"),
+            (["eval", "--synthetic", "easy", "--model", model, "--compare", "none"], 65, "none"),
             (["eval", "--synthetic", "easy", "--model", "none"], 65, "none"),
         ] as [([String], Int32, String)] {
             let outcome = try work.start(arguments).wait()

@@ -97,6 +97,22 @@ struct SegmentTests {
         #expect(place.contents.contains("some clip-tavis.mp4"))
     }
 
+    @Test("profiles, one mask for all, and a frame rate that is held and told")
+    func economy() throws {
+        let input = try place.clip(frames: 12)
+        let realtime = try place.segment(input, "--profile", "realtime", "--events", "r.jsonl")
+        #expect(realtime.code == 0, "\(realtime.errors)")
+        let binary = try place.segment(input, "--binary", "--masks", "b", "--audio-hop", "0")
+        #expect(binary.code == 0, "\(binary.errors)")
+        let held = try place.segment(input, "--frame-rate", "0.5", "--output", "held.mp4")
+        #expect(held.code == 0 && held.out.contains("economy level 0 of"), "\(held.out)\(held.errors)")
+        for (option, value) in [
+            ("--profile", "fast"), ("--image-hop", "-1"), ("--frame-rate", "0"), ("--memory-hop", "x"),
+        ] {
+            #expect(try place.segment(input, option, value, "--output", "no.mp4").code == 64, "\(option)")
+        }
+    }
+
     @Test("without overlay the pictures are those of the input")
     func noOverlay() throws {
         let input = try place.clip()

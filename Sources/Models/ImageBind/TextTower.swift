@@ -41,15 +41,24 @@ public struct TextTower: Sendable {
 
     /// The residual stream after the last block at one position of each row, without a norm.
     ///
-    /// Attention is causal, so what comes after the last selected position is never computed.
+    /// Attention is causal, so what comes after a row's position is never computed, and of the last block only what
+    /// is read.
     /// - Parameters:
     ///   - embeddings: without positions, `[N, L, D]`.
     ///   - select: a position per row.
     /// - Returns: `[N, D]`
     public func trunk(_ embeddings: Tensor, select: [Int]) -> Tensor {
-        let n = embeddings.shape[0], length = (select.max() ?? 0) + 1
-        let x = states(embeddings.sliced(axis: 1, 0..<length))
-        return x.reshaped(n * length, config.dim).gathered(select.enumerated().map { $0 * length + $1 })
+        let rows = TokenRows(lengths: select.map { $0 + 1 })
+        let padded = embeddings.shape[1]
+        let x = tokens(embeddings).reshaped(-1, config.dim)
+            .gathered(rows.tokens.map { $0.row * padded + $0.position })
+        var states = x.reshaped(1, -1, config.dim)
+        for (index, block) in blocks.enumerated() {
+            states = checkpointed([states]) {
+                index < blocks.count - 1 ? block($0[0], rows: rows) : block.lastTokens($0[0], rows: rows)
+            }
+        }
+        return states.reshaped(-1, config.dim).gathered(rows.places)
     }
 
     /// The residual stream after the last block at all positions. `[N, L, D] → [N, L, D]`

@@ -44,6 +44,34 @@ struct TransformerBlock: Sendable {
             attend(HeadColumns(q), appended(packed, extraKey, extraValue), keyStart: 0, causal: causal))
     }
 
+    /// Causal, over rows that lie one after the other. `[1, T, D] → [1, T, D]`
+    func callAsFunction(_ x: Tensor, rows: TokenRows) -> Tensor {
+        let packed = linear(norm1(x), inWeight, inBias)
+        let attended = rows.groups.map { group in
+            let qkv = packed.sliced(axis: 1, group.range).reshaped(group.count, group.length, 3 * dim)
+            let q = HeadColumns(qkv, start: 0, count: dim)
+            return attend(q, qkv, keyStart: dim, causal: true).reshaped(1, group.range.count, dim)
+        }
+        return rest(x, concat(attended, axis: 1))
+    }
+
+    /// The same for the last token of each row alone, which sees all of its row. `[1, T, D] → [1, R, D]`
+    func lastTokens(_ x: Tensor, rows: TokenRows) -> Tensor {
+        let normed = norm1(x), count = rows.lastTokens.count
+        let q = linear(
+            normed.reshaped(-1, dim).gathered(rows.lastTokens), inWeight[rows: 0..<dim], inBias[rows: 0..<dim])
+        let packed = linear(normed, inWeight[rows: dim..<3 * dim], inBias[rows: dim..<3 * dim])
+        var first = 0
+        let attended = rows.groups.map { group in
+            defer { first += group.count }
+            let kv = packed.sliced(axis: 1, group.range).reshaped(group.count, group.length, 2 * dim)
+            let own = HeadColumns(q[rows: first..<first + group.count].reshaped(group.count, 1, dim))
+            return attend(own, kv, keyStart: 0, causal: false).reshaped(1, group.count, dim)
+        }
+        return rest(
+            x.reshaped(-1, dim).gathered(rows.lastTokens).reshaped(1, count, dim), concat(attended, axis: 1))
+    }
+
     private func attend(_ q: HeadColumns, _ packed: Tensor, keyStart: Int, causal: Bool) -> Tensor {
         attention(
             q, HeadColumns(packed, start: keyStart, count: dim),

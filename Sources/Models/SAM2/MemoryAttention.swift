@@ -35,13 +35,15 @@ struct MemoryAttentionLayer: Sendable {
         norm3 = try LayerNorm(weights["norm3"], C, eps: 1e-5)
     }
 
-    /// `x [B, M, C]`; `keys` and `values [B, Nk, Cm]`
+    /// `x [I, M, C]`; `keys` and `values [B, Nk, Cm]`. I divides B: each image serves B / I objects in a row, and is not
+    /// repeated before it must. → `[B, M, C]`
     func callAsFunction(_ x: Tensor, keys: Tensor, values: Tensor, pointerTokens: Int, _ table: RotaryTable)
         -> Tensor
     {
         var n = norm1(x)
         var x = selfAttention(n, n, n, table, residual: x)
         n = norm2(x)
+        if x.shape[0] < keys.shape[0] { x = x.repeated(keys.shape[0] / x.shape[0]) }
         x = crossAttention(n, keys, values, table, unrotated: pointerTokens, residual: x)
         n = norm3(x)
         return linear2(linear1(n, activation: .relu), residual: x)
@@ -59,11 +61,14 @@ struct RotaryAttention: Sendable {
         outProj = try Linear(weights["out_proj"], dim, dim)
     }
 
-    /// - Parameter unrotated: keys at the end that have no place on a map.
+    /// - Parameters:
+    ///   - q: of fewer entries than `k` where several of those share one.
+    ///   - unrotated: keys at the end that have no place on a map.
     func callAsFunction(
         _ q: Tensor, _ k: Tensor, _ v: Tensor, _ table: RotaryTable, unrotated: Int = 0, residual: Tensor
     ) -> Tensor {
-        let queries = rotated(qProj(q), cosines: table.cosines, sines: table.sines)
+        var queries = rotated(qProj(q), cosines: table.cosines, sines: table.sines)
+        if q.shape[0] < k.shape[0] { queries = queries.repeated(k.shape[0] / q.shape[0]) }
         var keys = kProj(k)
         let spatial = keys.shape[1] - unrotated
         if unrotated == 0 {
@@ -94,25 +99,25 @@ public struct MemoryAttention: Sendable {
     }
 
     /// - Parameters:
-    ///   - image: embedding `[B, h, h, C]`.
+    ///   - image: embedding `[I, h, h, C]`; I divides B: each serves B / I objects in a row.
     ///   - positions: sine encoding of the map `[1, h, h, C]`; a tenth of it is added.
-    ///   - memory: at least one whole frame, of h·h tokens, or pointers alone.
+    ///   - memory: of B objects, at least one whole frame, of h·h tokens, or pointers alone.
     ///   - probe: receives `layer0`, … as `[B, M, C]`.
     /// - Returns: `[B, h, h, C]`
     public func callAsFunction(
         _ image: Tensor, positions: Tensor, memory: MemoryTokens, probe: Probe? = nil
     ) -> Tensor {
-        let (b, h, w, C) = (image.shape[0], image.shape[1], image.shape[2], image.shape[3])
+        let (images, h, w, C) = (image.shape[0], image.shape[1], image.shape[2], image.shape[3])
         precondition(h == w, "MemoryAttention: map \(image.shape) is not square")
         let table = tables(h) { RotaryTable(size: h, dim: C) }
         let keys = memory.values + memory.positions
-        var x = (image + positions * 0.1).reshaped(b, h * w, C)
+        var x = (image + positions * 0.1).reshaped(images, h * w, C)
         for (i, layer) in layers.enumerated() {
             x = checkpointed([x, keys, memory.values]) {
                 layer($0[0], keys: $0[1], values: $0[2], pointerTokens: memory.pointerTokens, table)
             }
             probe?("layer\(i)", x)
         }
-        return norm(x).reshaped(b, h, w, C)
+        return norm(x).reshaped(-1, h, w, C)
     }
 }

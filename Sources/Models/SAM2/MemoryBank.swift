@@ -161,11 +161,36 @@ struct MemoryBank: Sendable {
 extension SAM2 {
     /// The embedding of a frame, conditioned on what is remembered of an object. `[B, h, w, C]`
     func conditioned(_ embedding: Tensor, on bank: MemoryBank, at frame: Int, pointerLimit: Int) -> Tensor {
-        let (memories, pointers) = bank.read(at: frame, config, pointerLimit: pointerLimit)
-        let tokens = memoryTokens(
-            memories, pointers, size: embedding.shape[1], pointerLimit: pointerLimit)
-        return memoryAttention(
-            embedding, positions: visionPositions(size: embedding.shape[1]), memory: tokens)
+        conditioned(embedding, on: [bank], at: frame, pointerLimit: pointerLimit)
+    }
+
+    /// The same for several objects. Those that remember the same moments go through the attention together; one that
+    /// remembers nothing gets the embedding without memory.
+    ///
+    /// - Returns: `[B · banks, h, w, C]`, the objects of a sample in a row.
+    func conditioned(_ embedding: Tensor, on banks: [MemoryBank], at frame: Int, pointerLimit: Int) -> Tensor
+    {
+        let looks = banks.map { bank in
+            bank.conditioning.isEmpty
+                ? nil : MemoryLook(bank.read(at: frame, config, pointerLimit: pointerLimit))
+        }
+        let groups = Dictionary(grouping: banks.indices) { looks[$0]?.moments }
+        func pass(_ members: [Int]) -> Tensor {
+            let found = members.compactMap { looks[$0] }
+            guard !found.isEmpty else { return withoutMemory(embedding).repeated(members.count) }
+            return memoryAttention(
+                embedding, positions: visionPositions(size: embedding.shape[1]),
+                memory: memoryTokens(found, size: embedding.shape[1], pointerLimit: pointerLimit))
+        }
+        if groups.count == 1 { return pass(Array(banks.indices)) }
+        var rows = [Tensor?](repeating: nil, count: banks.count)
+        for members in groups.values {
+            let together = pass(members)
+            for (place, member) in members.enumerated() {
+                rows[member] = together.entries(of: place, among: members.count)
+            }
+        }
+        return Tensor.interleaved(rows.compactMap(\.self))
     }
 
     /// Sine encoding of the image embedding. `[1, size, size, C]`
@@ -173,24 +198,24 @@ extension SAM2 {
         sinePositions(size) { sinePositionEncoding(size: size, channels: config.hiddenDim) }
     }
 
-    /// Memories of whole frames, then each pointer as C / Cm tokens.
-    private func memoryTokens(
-        _ memories: [MemoryBank.Memory], _ pointers: [MemoryBank.Pointer], size: Int, pointerLimit: Int
-    ) -> MemoryTokens {
-        let Cm = config.memoryDim, pieces = config.hiddenDim / Cm
+    /// Memories of whole frames, then each pointer as C / Cm tokens, of objects that remember the same moments.
+    private func memoryTokens(_ looks: [MemoryLook], size: Int, pointerLimit: Int) -> MemoryTokens {
+        let Cm = config.memoryDim, pieces = config.hiddenDim / Cm, moments = looks[0].moments
         let places = memoryPositions(size, of: memoryTimes) { placesInTime(size: size) }
-        var values = memories.compactMap { $0.output.memory?.reshaped(-1, size * size, Cm) }
-        var positions = memories.map { places[$0.time] }
-        if !pointers.isEmpty {
-            let rows = pointers.map { $0.pointer.reshaped(-1, pieces, Cm) }
-            values.append(concat(rows, axis: 1))
+        var positions = moments.times.map { places[$0] }
+        if !moments.distances.isEmpty {
             positions.append(
-                pointerPositions(pointers.map(\.distance), limit: pointerLimit).repeated(pieces)
-                    .reshaped(1, pointers.count * pieces, Cm))
+                pointerPositions(moments.distances, limit: pointerLimit).repeated(pieces)
+                    .reshaped(1, moments.distances.count * pieces, Cm))
+        }
+        let values = looks.map { look in
+            concat(
+                look.memories.map { $0.reshaped(-1, size * size, Cm) }
+                    + look.pointers.map { $0.reshaped(-1, pieces, Cm) }, axis: 1)
         }
         return MemoryTokens(
-            values: concat(values, axis: 1), positions: concat(positions, axis: 1),
-            pointerTokens: pointers.count * pieces)
+            values: Tensor.interleaved(values), positions: concat(positions, axis: 1),
+            pointerTokens: moments.distances.count * pieces)
     }
 
     /// Place on the map plus place in time, for each row of `memoryTimes`. `[1, size², Cm]` each
@@ -206,5 +231,42 @@ extension SAM2 {
         let scale = Float(max(1, limit - 1))
         return pointerTimeProjection(
             sinePositionEncoding(distances.map { Float($0) / scale }, channels: config.hiddenDim))
+    }
+}
+
+/// What one object remembers, as a frame looks at it.
+private struct MemoryLook {
+    struct Moments: Hashable {
+        /// Of the memories: rows of `memoryTimes`.
+        var times: [Int]
+        /// Of the pointers, in frames.
+        var distances: [Int]
+    }
+
+    var moments: Moments
+    /// `[B, h, w, Cm]` each.
+    var memories: [Tensor]
+    /// `[B, C]` each.
+    var pointers: [Tensor]
+
+    init(_ read: (memories: [MemoryBank.Memory], pointers: [MemoryBank.Pointer])) {
+        moments = Moments(times: read.memories.map(\.time), distances: read.pointers.map(\.distance))
+        memories = read.memories.compactMap(\.output.memory)
+        pointers = read.pointers.map(\.pointer)
+    }
+}
+
+extension Tensor {
+    /// Those of one object where each sample has `count` in a row. `[B · count, …] → [B, …]`
+    func entries(of object: Int, among count: Int) -> Tensor {
+        let rest = Array(shape.dropFirst())
+        return reshaped([-1, count] + rest).sliced(axis: 1, object..<object + 1).reshaped([-1] + rest)
+    }
+
+    /// The entries of all objects, sample by sample. Each `[B, …]` → `[B · objects, …]`
+    static func interleaved(_ objects: [Tensor]) -> Tensor {
+        guard objects.count > 1 else { return objects[0] }
+        let rest = Array(objects[0].shape.dropFirst())
+        return concat(objects.map { $0.reshaped([-1, 1] + rest) }, axis: 1).reshaped([-1] + rest)
     }
 }

@@ -28,7 +28,7 @@ struct HybridPrompt: Sendable {
     }
 
     /// - Parameters:
-    ///   - queries: `[B, N, A]`, after stage W.
+    ///   - queries: `[B, N, A]`, after stage W; N of 0 gives the scene's prompt alone.
     ///   - objects: `[B, N, A]`, after stage A.
     ///   - token: `[B, A]`, the undivided sound.
     ///   - isTrained: whether gradients flow back through the tower.
@@ -39,14 +39,15 @@ struct HybridPrompt: Sendable {
         isTrained: Bool, tower: (Tensor, [Int]) -> Tensor
     ) -> (sparse: Tensor, pseudoText: Tensor) {
         let (b, n, a) = (objects.shape[0], objects.shape[1], objects.shape[2])
-        let audioPrompt = concat([audioMLP(query(queries)), scene(token).reshaped(b, 1, -1)], axis: 1)
+        var audioPrompt = scene(token).reshaped(b, 1, -1)
+        if n > 0 { audioPrompt = concat([audioMLP(query(queries)), audioPrompt], axis: 1) }
         guard let pseudoText else { return (aggregate(audioPrompt), Tensor([b, n, textDim])) }
         // All objects first, then the scenes.
-        let sources = concat([objects.reshaped(b * n, a), token])
+        let sources = n > 0 ? concat([objects.reshaped(b * n, a), token]) : token
         let rows = pseudoText.rows(sources, position: position, isTrained: isTrained, tower: tower)
         let objectRows = rows[rows: 0..<b * n].reshaped(b, n, textDim)
-        let textPrompt = pseudoText.prompt(
-            concat([objectRows, rows[rows: b * n..<b * (n + 1)].reshaped(b, 1, textDim)], axis: 1))
+        let sceneRows = rows[rows: b * n..<b * (n + 1)].reshaped(b, 1, textDim)
+        let textPrompt = pseudoText.prompt(n > 0 ? concat([objectRows, sceneRows], axis: 1) : sceneRows)
         return (aggregate(concat([audioPrompt, textPrompt], axis: 2)), objectRows)
     }
 }

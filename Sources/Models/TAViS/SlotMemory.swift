@@ -46,61 +46,73 @@ extension TAViS {
     ///
     /// - Parameters:
     ///   - image: normalised with ImageNet's mean and deviation, `[1, S, S, 3]`; one S for one memory.
+    ///   - slots: which to decode, and to remember the frame; all when nil. They are as many as the prompts' at most,
+    ///     and the memory's are as many as the prompts'.
+    ///   - remembers: false only looks back, and leaves the memory as it is.
     ///   - softMasks: remember probabilities, as in training, instead of binary masks.
     ///   - probe: receives `memory_attention` `[slots, s, s, 256]` where memory is read, and `memory_encoder`
     ///     `[slots, s, s, 64]`.
     public func segment(
-        image: Tensor, prompts: AudioPrompts, dense: Tensor, memory: inout SlotMemory,
-        softMasks: Bool = false, probe: Probe? = nil
+        image: Tensor, prompts: AudioPrompts, dense: Tensor, memory: inout SlotMemory, slots: [Int]? = nil,
+        remembers: Bool = true, softMasks: Bool = false, probe: Probe? = nil
     ) -> FramePrediction {
         segment(
             features(image: image, prompts: prompts), prompts: prompts, dense: dense, memory: &memory,
-            softMasks: softMasks, probe: probe)
+            slots: slots, remembers: remembers, softMasks: softMasks, probe: probe)
     }
 
     /// The same on features made before.
     public func segment(
         _ features: ImageFeatures, prompts: AudioPrompts, dense: Tensor, memory: inout SlotMemory,
-        softMasks: Bool = false, probe: Probe? = nil
+        slots: [Int]? = nil, remembers: Bool = true, softMasks: Bool = false, probe: Probe? = nil
     ) -> FramePrediction {
-        let frame = memory.frame, slots = config.slots
-        let pointerLimit = min(memory.pointerLimit, config.sam2.maxObjectPointers)
-        let remembers = memory.banks.contains { !$0.conditioning.isEmpty }
+        precondition(
+            memory.banks.count == prompts.slots,
+            "SlotMemory: \(memory.banks.count) slots, prompts of \(prompts.slots)")
+        let chosen = slots ?? Array(0..<prompts.slots)
+        let banks = chosen.map { memory.banks[$0] }
         var conditioned = sam2.withoutMemory(features.embedding)
-        if remembers {
-            conditioned = Self.interleaved(
-                memory.banks.map { bank in
-                    bank.conditioning.isEmpty
-                        ? conditioned
-                        : sam2.conditioned(
-                            features.embedding, on: bank, at: frame, pointerLimit: pointerLimit)
-                })
+        if banks.contains(where: { !$0.conditioning.isEmpty }) {
+            conditioned = sam2.conditioned(
+                features.embedding, on: banks, at: memory.frame,
+                pointerLimit: min(memory.pointerLimit, config.sam2.maxObjectPointers))
             probe?("memory_attention", conditioned)
         }
-        let prediction = decode(conditioned, features: features, prompts: prompts, dense: dense, slots: nil)
+        let prediction = decode(
+            conditioned, features: features, prompts: prompts, dense: dense, slots: slots)
+        if remembers {
+            remember(prediction, of: chosen, features, in: &memory, softMasks: softMasks, probe: probe)
+        }
+        return prediction
+    }
 
+    private func remember(
+        _ prediction: FramePrediction, of slots: [Int], _ features: ImageFeatures,
+        in memory: inout SlotMemory, softMasks: Bool, probe: Probe?
+    ) {
         let encoded = encodedMemory(features, prediction, softMasks: softMasks)
         probe?("memory_encoder", encoded)
         let rounded = encoded.roundedToBFloat16()
         let pointers = pointers(prediction)
-        for slot in 0..<slots {
+        for (row, slot) in slots.enumerated() {
             let output = FrameOutput(
-                memory: Self.slot(slot, of: slots, in: rounded),
-                pointer: Self.slot(slot, of: slots, in: pointers),
+                memory: rounded.entries(of: row, among: slots.count),
+                pointer: pointers.entries(of: row, among: slots.count),
                 masks: nil,
-                objectScore: prediction.objectScores[slot, 0],
-                iou: prediction.iou[slot, prediction.best[slot]],
+                objectScore: prediction.objectScores[row, 0],
+                iou: prediction.iou[row, prediction.best[row]],
                 candidateIoU: [], pendingEmbedding: nil)
             if memory.banks[slot].conditioning.isEmpty {
-                memory.banks[slot].setConditioning(output, at: frame)
+                memory.banks[slot].setConditioning(output, at: memory.frame)
             } else {
-                memory.banks[slot].tracked[frame] = output
+                memory.banks[slot].tracked[memory.frame] = output
             }
-            memory.banks[slot].forget(
-                before: frame + 1, conditioningLimit: Self.conditioningFrames, config.sam2)
         }
         memory.frame += 1
-        return prediction
+        for slot in memory.banks.indices {
+            memory.banks[slot].forget(
+                before: memory.frame, conditioningLimit: Self.conditioningFrames, config.sam2)
+        }
     }
 
     /// What each slot's mask leaves to remember. `[B · slots, s, s, 64]`
@@ -112,18 +124,6 @@ extension TAViS {
             prediction.logits.reshaped(rows, 1, quarter, quarter), size: 4 * quarter, antialias: false)
         return sam2.encodeMemory(
             features.embedding, masks: masks, objectScores: prediction.objectScores, fromPrompts: !softMasks)
-    }
-
-    /// Rows of one slot among those of B samples. `[B · slots, …] → [B, …]`
-    private static func slot(_ slot: Int, of slots: Int, in rows: Tensor) -> Tensor {
-        let rest = Array(rows.shape.dropFirst())
-        return rows.reshaped([-1, slots] + rest).sliced(axis: 1, slot..<slot + 1).reshaped([-1] + rest)
-    }
-
-    /// Rows of all slots, sample by sample. Each `[B, …]` → `[B · slots, …]`
-    private static func interleaved(_ slots: [Tensor]) -> Tensor {
-        let rest = Array(slots[0].shape.dropFirst())
-        return concat(slots.map { $0.reshaped([-1, 1] + rest) }, axis: 1).reshaped([-1] + rest)
     }
 
     /// One object pointer per row of the prediction. `[B · slots, 256]`

@@ -66,11 +66,14 @@ public struct TAViS: Sendable {
 
     /// What a window of sound contributes to the frames it is used for.
     public struct AudioPrompts: Sendable {
-        /// One prompt per slot, `[B, slots, 256]`.
+        /// One prompt per slot, `[B, slots, 256]`; the scene's alone, `[B, 1, 256]`, where no more was asked for.
         public let sparse: Tensor
         /// One vector per trunk block, `[B, width]`.
         public let adapters: [Tensor]
-        /// Learnt queries after stage W, `[B, N, 768]`; the same as `objects` without decomposition.
+        /// Slots that can be decoded.
+        public var slots: Int { sparse.shape[1] }
+        /// Learnt queries after stage W, `[B, N, 768]`; the same as `objects` without decomposition. Of no rows, as all
+        /// that is told of objects, where only the scene was asked for.
         public let queries: Tensor
         /// Object tokens after stage A, `[B, N, 768]`: what the classes of slots 0 … N−1 are read from.
         public let objects: Tensor
@@ -88,17 +91,24 @@ public struct TAViS: Sendable {
         }
     }
 
-    /// - Parameter mel: normalised log-mel of 2 s windows, `[B, 128, 204]`.
-    public func audioPrompts(mel: Tensor) -> AudioPrompts {
-        audioPrompts(tokens: imageBind.audio.trunk(mel))
+    /// - Parameters:
+    ///   - mel: normalised log-mel of 2 s windows, `[B, 128, 204]`.
+    ///   - sceneOnly: see `audioPrompts(tokens:sceneOnly:)`.
+    public func audioPrompts(mel: Tensor, sceneOnly: Bool = false) -> AudioPrompts {
+        audioPrompts(tokens: imageBind.audio.trunk(mel), sceneOnly: sceneOnly)
     }
 
-    /// - Parameter tokens: audio trunk output, class token first, `[B, 229, 768]`.
-    public func audioPrompts(tokens: Tensor) -> AudioPrompts {
+    /// - Parameters:
+    ///   - tokens: audio trunk output, class token first, `[B, 229, 768]`.
+    ///   - sceneOnly: gives the prompt of everything that sounds alone, as its only slot: the sound is not taken apart,
+    ///     and one pseudo-text is made instead of six.
+    public func audioPrompts(tokens: Tensor, sceneOnly: Bool = false) -> AudioPrompts {
         let b = tokens.shape[0], d = tokens.shape[2]
         let scene = tokens.sliced(axis: 1, 0..<1).reshaped(b, d)
         let audio = tokens.sliced(axis: 1, 1..<tokens.shape[1])
-        let (queries, objects) = decomposition(audio: audio, token: scene, pairing: config.audioPairing)
+        let none = Tensor([b, 0, d])
+        let (queries, objects) =
+            sceneOnly ? (none, none) : decomposition(audio: audio, token: scene, pairing: config.audioPairing)
         let (sparse, pseudoText) = prompt(
             queries: queries, objects: objects, token: scene, position: config.pseudoTextPosition,
             isTrained: config.trainsPseudoText
@@ -148,7 +158,7 @@ public struct TAViS: Sendable {
     /// - Parameters:
     ///   - image: normalised with ImageNet's mean and deviation, `[B, S, S, 3]`, S a multiple of 32.
     ///   - dense: `[B, 256]` of the same frames.
-    ///   - slots: which to decode; all when nil.
+    ///   - slots: which to decode, of those that there are prompts of; all when nil.
     public func segment(
         image: Tensor, prompts: AudioPrompts, dense: Tensor, slots: [Int]? = nil
     ) -> FramePrediction {

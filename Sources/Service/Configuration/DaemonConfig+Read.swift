@@ -81,7 +81,7 @@ extension DaemonConfig.Stream {
     }
 
     private mutating func readTiming(_ section: YAMLSection) {
-        live.audioHop = section.seconds("audio_hop", 0.01...10, default: 0.25)
+        readEconomy(section)
         live.audioOffset = section.seconds("audio_offset", -2...2, default: 0)
         live.maskWait = section.seconds("mask_wait", 0...2, default: 0.1)
         live.oldestMask = section.seconds("oldest_mask", 0.05...30, default: 1)
@@ -92,6 +92,18 @@ extension DaemonConfig.Stream {
                 "mask_wait", expected: "at most latency_ceiling, \(live.latencyCeiling.seconds)",
                 found: "\(live.maskWait.seconds)")
         }
+    }
+
+    /// The profile's values, unless they are given themselves.
+    private mutating func readEconomy(_ section: YAMLSection) {
+        let profile = section.value("profile", .choice(), default: EconomyProfile.quality)
+        live.economy = profile.economy
+        let usual = live.economy
+        live.economy.audioHop = section.seconds("audio_hop", 0.01...10, default: Float(usual.audioHop.seconds))
+        live.economy.imageHop = section.seconds("image_hop", 0...10, default: Float(usual.imageHop.seconds))
+        live.economy.memoryHop = section.seconds("memory_hop", 0...60, default: Float(usual.memoryHop.seconds))
+        live.economy.slots = section.value("slots", .choice(), default: .active)
+        live.ladder.frameRate = section.optional("frame_rate", .int(1...240)).map(Double.init)
     }
 
     private mutating func readObjects(_ section: YAMLSection) {

@@ -39,8 +39,9 @@ extension LiveStream {
         }
         status.reasons += status.outputs.compactMap { output in output.problem.map { "\(output.name): \($0)" }
         }
-        if status.economyLevel > 0 {
-            status.reasons.append("too slow for full quality: \(Economy.steps[status.economyLevel].text)")
+        let economy = numbers.withLock { $0.economy }
+        if economy.level > 0 {
+            status.reasons.append("too slow for full quality: \(economy.text)")
         }
         if status.video.isUp { status.state = status.reasons.isEmpty ? .running : .degraded }
     }
@@ -56,7 +57,8 @@ extension LiveNumbers {
         status.latencySeconds95 = latencies.quantile(0.95, at: now)
         status.framesSegmented = framesSegmented
         for reason in DropReason.allCases { status.framesDropped[reason.rawValue] = dropped[reason] ?? 0 }
-        (status.economyLevel, status.memoryBytes) = (economyLevel, memoryBytes)
+        (status.economyLevel, status.memoryBytes) = (economy.level, memoryBytes)
+        status.economy = StreamStatus.Economy(economy.economy)
         (status.classes, status.objects) = (classes, objects)
     }
 }
@@ -66,5 +68,13 @@ extension StreamStatus.Output {
         self.init(
             name: status.name, problem: status.problem, framesWritten: status.framesWritten,
             framesDropped: status.framesDropped, restarts: status.restarts, clients: status.clients)
+    }
+}
+
+extension StreamStatus.Economy {
+    fileprivate init(_ economy: Economy) {
+        (audioHopSeconds, imageHopSeconds) = (economy.audioHop.seconds, economy.imageHop.seconds)
+        (memoryHopSeconds, sideShare) = (economy.memoryHop.seconds, economy.side)
+        everyFrames = economy.everyFrames
     }
 }

@@ -6,15 +6,15 @@ import Synchronization
 /// One live stream between its sources and its outputs.
 ///
 /// Frames take two ways at once. All go, in order, through the *composer*, a thread of the stream's own, which draws
-/// the newest masks onto them and hands them to the outputs. The newest one also lies ready for the `SegmentWorker`,
+/// the newest masks onto them and hands them to the outputs. The newest few also lie ready for the `SegmentWorker`,
 /// which all streams share and which leaves its masks here. So the output keeps the source's rate however slow the
 /// model is. Nothing waits for a reader: what there is no time for is dropped and counted by reason.
 package final class LiveStream: Sendable {
     package struct Settings: Sendable, Equatable {
         package var name: String
         package var hasAudio = true
-        /// How long one window of sound serves.
-        package var audioHop = MediaTime.seconds(0.25)
+        /// What each frame's masks are made of while there is time for it.
+        package var economy = Economy()
         /// Added to the sound's times: positive where it comes too early.
         package var audioOffset = MediaTime.zero
         /// How long after its arrival a frame waits for masks of its own before it goes out with the newest ones.
@@ -39,7 +39,8 @@ package final class LiveStream: Sendable {
     let report: Report
     let composerQueue = BoundedQueue<Arrival>(limit: LiveStream.queuedFrames)
     let found = FoundBox()
-    let waiting = Mutex<Arrival?>(nil)
+    /// Frames to be segmented, the oldest first.
+    private let waiting = Mutex<[Arrival]>([])
     let sound = LiveSound()
     let recorder: ClipRecorder?
     let numbers = Mutex(LiveNumbers())
@@ -80,6 +81,7 @@ package final class LiveStream: Sendable {
     }
 
     private static let queuedFrames = 4
+    private static let waitingFrames = 3
     /// Younger masks pass for the frame's own.
     private static let tellingAge = MediaTime.milliseconds(150)
 
@@ -108,11 +110,13 @@ package final class LiveStream: Sendable {
         numbers.withLock { $0.arrivals.add(1, at: arrival.time) }
         stages.receive.add(max(0, (arrival.time - frame.pts).seconds))
         if composerQueue.put(arrival) != nil { count(.outputBehind) }
-        let replaced = waiting.withLock { waiting in
-            defer { waiting = arrival }
-            return waiting != nil
+        let isFull = waiting.withLock { waiting in
+            waiting.append(arrival)
+            guard waiting.count > Self.waitingFrames else { return false }
+            waiting.removeFirst()
+            return true
         }
-        if replaced { count(.newerFrame) }
+        if isFull { count(.newerFrame) }
         wake.withLock { $0 }?()
     }
 
@@ -146,7 +150,7 @@ package final class LiveStream: Sendable {
             return (phase == .paused) != isPaused
         }
         guard isChanged else { return }
-        waiting.withLock { $0 = nil }
+        waiting.withLock { $0 = [] }
         found.put(nil)
         report(.stream, nil, isPaused ? "paused" : "resumed")
     }
@@ -156,7 +160,7 @@ package final class LiveStream: Sendable {
     /// Ends the stream and closes its outputs.
     package func stop() {
         phase.withLock { $0 = .stopped }
-        waiting.withLock { $0 = nil }
+        waiting.withLock { $0 = [] }
         composerQueue.close()
         found.close()
         let all = outputs.withLock { outputs in
@@ -178,6 +182,22 @@ package final class LiveStream: Sendable {
     /// The newest picture; nil before the first.
     package func picture(overlaid: Bool) -> VideoFrame? {
         shown.withLock { $0 }?.picture(overlaid ? .overlay : .clean)
+    }
+
+    /// The next frame to be segmented: the oldest whose masks can still be ready while it waits for them, so that a model
+    /// that is fast enough misses none when one frame takes longer; otherwise the newest. Those before it are counted as
+    /// dropped.
+    ///
+    /// - Parameter work: how long it will take.
+    func nextArrival(at now: MediaTime, work: MediaTime) -> Arrival? {
+        let taken = waiting.withLock { waiting -> (arrival: Arrival, passed: Int)? in
+            guard let newest = waiting.indices.last else { return nil }
+            let index = waiting.firstIndex { now + work - $0.time <= settings.maskWait } ?? newest
+            defer { waiting.removeFirst(index + 1) }
+            return (waiting[index], index)
+        }
+        for _ in 0..<(taken?.passed ?? 0) { count(.newerFrame) }
+        return taken?.arrival
     }
 
     /// Called, from any thread, when a frame lies ready.
@@ -237,8 +257,8 @@ package final class LiveStream: Sendable {
             let seconds = (age.seconds * 10).rounded() / 10
             words.append(isDrawn ? "masks \(seconds) s old" : "masks too old")
         }
-        let level = numbers.withLock { $0.economyLevel }
-        if level > 0 { words.append("economy \(level) of \(Economy.steps.count - 1)") }
+        let economy = numbers.withLock { $0.economy }
+        if economy.level > 0 { words.append("economy \(economy.level) of \(economy.lastLevel)") }
         return words.isEmpty ? nil : words.joined(separator: ", ")
     }
 
@@ -320,7 +340,7 @@ struct LiveNumbers: Sendable {
     var skew: Double?
     var level: Double?
     var gate = SoundGate.absent
-    var economyLevel = 0
+    var economy = EconomyStatus()
     var memoryBytes = 0
     var classes: [String] = []
     var objects: [LiveObject] = []

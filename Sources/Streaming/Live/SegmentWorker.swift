@@ -121,25 +121,22 @@ final class SegmentLane {
     /// Frames taken, for leaving some out.
     private var frames = 0
     private var retryAt: MediaTime?
+    /// How long the newest frame took.
+    private var lastWork = MediaTime.zero
 
     /// After a failure of the model, frames go out unsegmented for this long.
     private static let retryInterval = MediaTime.seconds(2)
 
     init(_ stream: LiveStream, _ make: @escaping SegmentWorker.MakeSegmenter) {
         (self.stream, self.make) = (stream, make)
-        ladder = EconomyLadder(stream.settings.ladder)
+        ladder = EconomyLadder(stream.settings.ladder, base: stream.settings.economy)
         ledger = ObjectLedger(stream.settings.ledger)
     }
 
     /// Segments the frame that lies ready, if there is one.
     func step() {
         let now = MediaClock.now
-        guard
-            let arrival = stream.waiting.withLock({ waiting in
-                defer { waiting = nil }
-                return waiting
-            })
-        else { return rest(at: now) }
+        guard let arrival = stream.nextArrival(at: now, work: lastWork) else { return rest(at: now) }
         frames += 1
         if let retryAt, now < retryAt { return stream.count(.failed) }
         guard frames.isMultiple(of: ladder.economy.everyFrames) else { return stream.count(.economy) }
@@ -163,11 +160,13 @@ final class SegmentLane {
     private func segment(_ arrival: LiveStream.Arrival) throws {
         let analyzer = try readyAnalyzer()
         let economy = ladder.economy
-        let hop = MediaTime(seconds: stream.settings.audioHop.seconds * economy.audioHops)
-        let aligned = stream.sound.timeline.withLock { aligner.align(arrival.frame, with: $0, hop: hop) }
+        let aligned = stream.sound.timeline.withLock {
+            aligner.align(arrival.frame, with: $0, hop: economy.audioHop)
+        }
         let start = MediaClock.now
         var analysis = try analyzer.analyze(aligned)
         let done = MediaClock.now
+        lastWork = done - start
         analysis.logits = nil
         tell(ledger.take(&analysis))
         stream.found.put(analysis)
@@ -176,25 +175,31 @@ final class SegmentLane {
         stream.stages.segment.add((done - start - (hearing ?? .zero)).seconds)
         stream.stages.maskDelay.add((done - arrival.time).seconds)
         note(analysis, at: done)
-        if ladder.note(delay: done - arrival.time, at: done) { climb() }
+        let rate = stream.numbers.withLock { $0.arrivals.rate(at: done) }
+        let seen = EconomyLadder.Note(delay: done - arrival.time, work: done - start, sourceRate: rate)
+        if ladder.note(seen, at: done) { climb() }
     }
 
     private func readyAnalyzer() throws -> FrameAnalyzer {
         if let analyzer { return analyzer }
         let made = try make()
-        made.shrink(to: ladder.economy.side)
-        let fresh = FrameAnalyzer(made, tracker: ObjectTracker(stream.settings.tracker))
+        made.use(ladder.economy)
+        let fresh = FrameAnalyzer(
+            made, tracker: ObjectTracker(stream.settings.tracker), slots: ladder.economy.slots)
         (segmenter, analyzer) = (made, fresh)
-        stream.numbers.withLock { $0.classes = Array(made.classNames.dropFirst()) }
+        stream.numbers.withLock {
+            $0.classes = Array(made.classNames.dropFirst())
+            $0.economy = ladder.status
+        }
         stream.recorder?.setClasses(made.classNames)
         return fresh
     }
 
     private func climb() {
-        let economy = ladder.economy
-        segmenter?.shrink(to: economy.side)
-        stream.numbers.withLock { $0.economyLevel = ladder.level }
-        stream.report(.stream, nil, "economy level \(ladder.level): \(economy.text)")
+        segmenter?.use(ladder.economy)
+        let status = ladder.status
+        stream.numbers.withLock { $0.economy = status }
+        stream.report(.stream, nil, "economy level \(status.level): \(status.text)")
     }
 
     private func note(_ analysis: FrameAnalysis, at now: MediaTime) {

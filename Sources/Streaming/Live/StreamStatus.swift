@@ -39,6 +39,20 @@ package struct StreamStatus: Codable, Sendable, Equatable {
         }
     }
 
+    /// What is in force of the settings that speed depends on.
+    package struct Economy: Codable, Sendable, Equatable {
+        /// How long a window of sound, an image token and a remembered frame serve; 0 is one frame.
+        package var audioHopSeconds = 0.0
+        package var imageHopSeconds = 0.0
+        package var memoryHopSeconds = 0.0
+        /// Of the side of the picture that the model sees.
+        package var sideShare = 1.0
+        /// Every how many frames one is segmented, at most.
+        package var everyFrames = 1
+
+        package init() {}
+    }
+
     package var name: String
     package var state = State.starting
     /// Why it is not simply running.
@@ -67,6 +81,7 @@ package struct StreamStatus: Codable, Sendable, Equatable {
     package var framesDropped: [String: Int] = [:]
     /// Steps taken to keep up; 0 is full quality.
     package var economyLevel = 0
+    package var economy = Economy()
     package var memoryBytes = 0
     package var classes: [String] = []
     package var objects: [LiveObject] = []

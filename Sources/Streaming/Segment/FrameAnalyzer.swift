@@ -13,7 +13,7 @@ package struct SoundingObject: Sendable, Equatable {
     package var box: Box
     package var area: Int
     /// Row of the frame's logits that its mask is made of.
-    package var slot: Int
+    package var row: Int
 }
 
 /// What was found on one frame.
@@ -30,7 +30,7 @@ package struct FrameAnalysis: Sendable {
     package var objects: [SoundingObject]
     /// For each pixel 0, or 1 + index into `objects`. Objects do not overlap: a pixel is that of the largest logit.
     package var labels: [UInt8]
-    /// Mask logits of all slots, `[slots, h, w]`; nil where the model had no reason to run.
+    /// Mask logits of the slots that were decoded, `[slots, h, w]`; nil where the model had no reason to run.
     package var logits: Tensor?
 }
 
@@ -38,16 +38,21 @@ package struct FrameAnalysis: Sendable {
 package final class FrameAnalyzer {
     private let segmenter: any FrameSegmenter
     private let alwaysRuns: Bool
+    private let slots: Economy.Slots
     private var tracker: ObjectTracker
     private var heard: (window: Int, gate: SoundGate, level: Float?, sound: HeardSound?)?
     /// How long the newest frame's new window of sound took; nil where it had none.
     private(set) var hearingTime: MediaTime?
 
-    /// - Parameter alwaysRuns: gives logits even for frames on which nothing can be marked.
+    /// - Parameters:
+    ///   - alwaysRuns: gives the logits of all slots, even for frames on which nothing can be marked.
+    ///   - slots: which to decode otherwise.
     package init(
-        _ segmenter: any FrameSegmenter, tracker: ObjectTracker = ObjectTracker(), alwaysRuns: Bool = false
+        _ segmenter: any FrameSegmenter, tracker: ObjectTracker = ObjectTracker(), alwaysRuns: Bool = false,
+        slots: Economy.Slots = .active
     ) {
         (self.segmenter, self.tracker, self.alwaysRuns) = (segmenter, tracker, alwaysRuns)
+        self.slots = slots
     }
 
     package func analyze(_ aligned: AlignedFrame) throws -> FrameAnalysis {
@@ -60,21 +65,39 @@ package final class FrameAnalyzer {
             number: aligned.number, time: frame.pts, width: frame.width, height: frame.height,
             gate: heard?.gate ?? .absent, level: heard?.level, windowEnd: window.end, objects: [],
             labels: [], logits: nil)
-        if analysis.gate == .open || alwaysRuns { analysis.logits = try mask(frame) }
-        var tracked: [TrackedObject] = []
-        if analysis.gate == .open, let logits = analysis.logits, let sound = heard?.sound {
-            var slots = Self.observations(logits, sound)
-            if isNewWindow { try look(at: &slots) }
-            tracked = tracker.follow(slots, isNewWindow: isNewWindow)
-        } else {
+        guard analysis.gate == .open, let sound = heard?.sound else {
+            if alwaysRuns { analysis.logits = try mask(frame, slots: nil) }
             tracker.rest(isNewWindow: isNewWindow)
+            draw([], into: &analysis)
+            return analysis
         }
-        draw(tracked, into: &analysis)
+        let wanted = wantedSlots(sound, isNewWindow: isNewWindow)
+        if wanted.isEmpty {
+            draw([], into: &analysis)
+            return analysis
+        }
+        let logits = try mask(frame, slots: alwaysRuns ? nil : wanted)
+        analysis.logits = logits
+        var found = Self.observations(logits, of: wanted, sound)
+        if isNewWindow { try look(at: &found) }
+        let tracked = tracker.follow(found, isNewWindow: isNewWindow)
+        let rows = Dictionary(uniqueKeysWithValues: wanted.enumerated().map { ($1, $0) })
+        draw(tracked.compactMap { object in rows[object.slot].map { (object, $0) } }, into: &analysis)
         return analysis
     }
 
-    private func mask(_ frame: VideoFrame) throws -> Tensor {
-        let logits = try segmenter.segment(frame)
+    /// Object slots that may matter on this frame, in order. See `Economy.Slots`.
+    private func wantedSlots(_ sound: HeardSound, isNewWindow: Bool) -> [Int] {
+        let all = Array(sound.parts.indices)
+        if alwaysRuns || slots == .all || isNewWindow { return all }
+        let existing = tracker.objectSlots
+        guard segmenter.remembers else { return existing }
+        // What may exist with the next window is to have been remembered then.
+        return all.filter { existing.contains($0) || sound.parts[$0].probabilities.indexOfLargest != 0 }
+    }
+
+    private func mask(_ frame: VideoFrame, slots: [Int]?) throws -> Tensor {
+        let logits = try segmenter.segment(frame, slots: slots)
         try logits.withValues { try Self.requireFinite($0, "mask logits") }
         return logits
     }
@@ -99,40 +122,50 @@ package final class FrameAnalyzer {
         heard = (window.number, SoundGate(level: level, scene: sound?.scene), level, sound)
     }
 
-    private static func observations(_ logits: Tensor, _ sound: HeardSound) -> [SlotObservation] {
+    /// One for each object slot; nil for those that were not decoded.
+    private static func observations(
+        _ logits: Tensor, of slots: [Int], _ sound: HeardSound
+    ) -> [SlotObservation?] {
         let (height, width) = (logits.shape[1], logits.shape[2])
-        return sound.parts.enumerated().map { slot, part in
-            let mask = logits[row: slot].withValues { Mask(logits: $0, width: width, height: height) }
-            return SlotObservation(mask: mask, probabilities: part.probabilities, token: part.token)
+        var found = [SlotObservation?](repeating: nil, count: sound.parts.count)
+        for (row, slot) in slots.enumerated() {
+            let (part, mask) = (
+                sound.parts[slot],
+                logits[row: row].withValues { Mask(logits: $0, width: width, height: height) }
+            )
+            found[slot] = SlotObservation(mask: mask, probabilities: part.probabilities, token: part.token)
         }
+        return found
     }
 
     /// Lets the model judge the active slots by their looks, too, where it is told to.
-    private func look(at slots: inout [SlotObservation]) throws {
-        let active = slots.indices.filter {
-            slots[$0].probabilities.indexOfLargest != 0 && tracker.hasArea(slots[$0].mask)
+    private func look(at slots: inout [SlotObservation?]) throws {
+        let active = slots.indices.filter { index in
+            slots[index].map { $0.probabilities.indexOfLargest != 0 && tracker.hasArea($0.mask) } ?? false
         }
         guard !active.isEmpty, let judged = try segmenter.look(at: active) else { return }
         try Self.requireFinite(judged.flatMap(\.self), "class scores")
-        for (slot, probabilities) in zip(active, judged) { slots[slot].probabilities = probabilities }
+        for (slot, probabilities) in zip(active, judged) { slots[slot]?.probabilities = probabilities }
     }
 
     /// Fills in labels and objects; an object without a pixel of its own is left out.
-    private func draw(_ tracked: [TrackedObject], into analysis: inout FrameAnalysis) {
+    ///
+    /// - Parameter tracked: objects with the rows of the logits that are theirs.
+    private func draw(_ tracked: [(object: TrackedObject, row: Int)], into analysis: inout FrameAnalysis) {
         guard let logits = analysis.logits, !tracked.isEmpty else {
             analysis.labels = [UInt8](repeating: 0, count: analysis.width * analysis.height)
             return
         }
         let map = LabelMap(
-            logits: logits.gathered(tracked.map(\.slot)), width: analysis.width, height: analysis.height)
+            logits: logits.gathered(tracked.map(\.row)), width: analysis.width, height: analysis.height)
         analysis.labels = map.labels
-        for (object, extent) in zip(tracked, map.extents) {
+        for ((object, row), extent) in zip(tracked, map.extents) {
             guard let extent else { continue }
             analysis.objects.append(
                 SoundingObject(
                     id: object.id, classIndex: object.classIndex,
                     className: segmenter.classNames[object.classIndex], score: object.score, box: extent.box,
-                    area: extent.area, slot: object.slot))
+                    area: extent.area, row: row))
         }
     }
 }

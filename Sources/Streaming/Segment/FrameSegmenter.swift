@@ -34,29 +34,31 @@ package protocol FrameSegmenter: AnyObject {
     /// - Parameter samples: mono, 16 kHz, −1…1; at least one 25 ms frame, at most 2 s.
     func hear(_ samples: [Float]) throws -> HeardSound
 
-    /// - Returns: mask logits `[slots, h, w]`: the object slots in the order of `HeardSound.parts`, then the whole
-    ///   scene. They cover the whole frame; h and w need not have its proportions.
-    func segment(_ frame: VideoFrame) throws -> Tensor
+    /// - Parameter slots: which to give, the object slots counted as `HeardSound.parts` are; nil gives these and then the
+    ///   whole scene, unless that is the only part.
+    /// - Returns: mask logits `[slots, h, w]`. They cover the whole frame; h and w need not have its proportions.
+    func segment(_ frame: VideoFrame, slots: [Int]?) throws -> Tensor
 
     /// Judges some parts of the newest sound once more, by what the newest frame shows at their slots.
     ///
-    /// - Parameter slots: object slots; each is asked for at most once per window.
+    /// - Parameter slots: object slots that the newest frame gave; each is asked for at most once per window.
     /// - Returns: class probabilities of each; nil where classes are told from the sound alone.
     func look(at slots: [Int]) throws -> [[Float]]?
 
+    /// Whether frames see earlier ones.
+    var remembers: Bool { get }
     /// Bytes that earlier frames take.
     var memoryBytes: Int { get }
     /// Forgets earlier frames.
     func forget()
-    /// Looks at smaller pictures from now on, or at full ones again.
-    ///
-    /// - Parameter share: of the full side, 0…1.
-    func shrink(to share: Double)
+    /// Works so from now on, as far as it is the model that decides on it.
+    func use(_ economy: Economy)
 }
 
 extension FrameSegmenter {
     package func look(at slots: [Int]) throws -> [[Float]]? { nil }
+    package var remembers: Bool { false }
     package var memoryBytes: Int { 0 }
     package func forget() {}
-    package func shrink(to share: Double) {}
+    package func use(_ economy: Economy) {}
 }

@@ -79,10 +79,11 @@ package struct ObjectTracker: Sendable {
     /// Follows the slots into the next frame.
     ///
     /// - Parameters:
-    ///   - slots: the object slots of the frame, the same number in each call.
+    ///   - slots: the object slots of the frame, the same number in each call. Nil for those that were not decoded: not
+    ///     with the first frame of a window, and not for those of `objectSlots`.
     ///   - isNewWindow: whether this is the first frame with its audio window. Classes and existence are
     ///     judged once per window.
-    package mutating func follow(_ slots: [SlotObservation], isNewWindow: Bool) -> [TrackedObject] {
+    package mutating func follow(_ slots: [SlotObservation?], isNewWindow: Bool) -> [TrackedObject] {
         assign(slots, isNewWindow: isNewWindow)
         if isNewWindow {
             for index in lanes.indices { judge(index, found: isPresent(lanes[index])) }
@@ -96,26 +97,33 @@ package struct ObjectTracker: Sendable {
         for index in lanes.indices { judge(index, found: false) }
     }
 
-    private mutating func assign(_ slots: [SlotObservation], isNewWindow: Bool) {
+    /// Slots of the objects that exist. Nothing else can be shown before the next window.
+    package var objectSlots: [Int] { lanes.filter { $0.object != nil }.map(\.slot).sorted() }
+
+    private mutating func assign(_ slots: [SlotObservation?], isNewWindow: Bool) {
         guard lanes.count == slots.count else {
-            lanes = slots.enumerated().map {
-                Lane(slot: $0, mask: $1.mask, token: $1.token, probabilities: $1.probabilities)
+            // Nothing is followed yet.
+            lanes = slots.enumerated().compactMap { index, slot in
+                slot.map { Lane(slot: index, mask: $0.mask, token: $0.token, probabilities: $0.probabilities) }
             }
             return
         }
-        let cost = lanes.map { lane in
-            slots.enumerated().map { index, slot in
-                -lane.mask.overlap(with: slot.mask) - cosine(lane.token, slot.token)
-                    + (index == lane.slot ? 0 : Self.slotChangeCost)
+        // Each slot is some lane's: those of slots that were not decoded keep what they have.
+        let found = slots.enumerated().compactMap { index, slot in slot.map { (index: index, slot: $0) } }
+        let open = lanes.indices.filter { slots[lanes[$0].slot] != nil }
+        let cost = open.map { lane in
+            found.map { index, slot in
+                -lanes[lane].mask.overlap(with: slot.mask) - cosine(lanes[lane].token, slot.token)
+                    + (index == lanes[lane].slot ? 0 : Self.slotChangeCost)
             }
         }
-        for (lane, slot) in minimumCostAssignment(cost).enumerated() {
-            lanes[lane].slot = slot
-            lanes[lane].mask = slots[slot].mask
-            lanes[lane].token = slots[slot].token
+        for (lane, choice) in zip(open, minimumCostAssignment(cost)) {
+            let (index, slot) = found[choice]
+            lanes[lane].slot = index
+            lanes[lane].mask = slot.mask
+            lanes[lane].token = slot.token
             guard isNewWindow else { continue }
-            lanes[lane].probabilities = smoothed(
-                lanes[lane].probabilities, towards: slots[slot].probabilities)
+            lanes[lane].probabilities = smoothed(lanes[lane].probabilities, towards: slot.probabilities)
         }
     }
 

@@ -40,7 +40,6 @@ struct StreamMemory<Banks: SlotBanks> {
     }
 
     private let settings: MemorySettings
-    private var shots: ShotDetector
     /// Of the object slots; empty until something is heard.
     private var histories: [History] = []
     private(set) var banks: Banks
@@ -48,7 +47,6 @@ struct StreamMemory<Banks: SlotBanks> {
     init(_ banks: Banks, _ settings: MemorySettings) {
         self.settings = settings
         self.banks = banks
-        shots = ShotDetector(leastShared: settings.leastSharedColors)
     }
 
     mutating func forget() { banks.reset() }
@@ -86,18 +84,25 @@ struct StreamMemory<Banks: SlotBanks> {
         histories = order.map { histories[$0] }
     }
 
-    /// Segments a frame in the light of earlier ones, and remembers it.
+    /// Segments a frame in the light of earlier ones.
     ///
     /// - Parameters:
-    ///   - picture: of the frame, 0…1, `[1, h, w, 3]`.
-    ///   - segment: uses and extends the memory; gives mask logits `[slots, h, w]`.
-    mutating func remember(_ picture: Tensor, _ segment: (inout Banks) -> Tensor) -> Tensor {
-        if shots.begins(with: picture) { banks.reset() }
+    ///   - slots: which are decoded; all when nil. What an object slot without a class remembers ages when it is not.
+    ///   - isKept: whether the frame is remembered.
+    ///   - segment: uses the memory, and extends it where told to; gives the slots' mask logits `[slots, h, w]`.
+    mutating func look(
+        slots: [Int]? = nil, isKept: Bool = true, _ segment: (inout Banks) -> Tensor
+    ) -> Tensor {
         let logits = segment(&banks)
+        guard isKept else { return logits }
         let (height, width) = (logits.shape[1], logits.shape[2])
         for slot in histories.indices {
-            let mask = logits[row: slot].withValues { Mask(logits: $0, width: width, height: height) }
-            let isActive = histories[slot].newest != 0 && mask.standardArea >= TrackerSettings().minimumArea
+            let row = slots.map { $0.firstIndex(of: slot) } ?? slot
+            var isActive = histories[slot].newest != 0
+            if isActive, let row {
+                let mask = logits[row: row].withValues { Mask(logits: $0, width: width, height: height) }
+                isActive = mask.standardArea >= TrackerSettings().minimumArea
+            }
             histories[slot].inactiveFrames = isActive ? 0 : histories[slot].inactiveFrames + 1
             // Each further frame, too: what becomes active then begins afresh.
             if histories[slot].inactiveFrames >= settings.inactiveFrames { banks.reset(slot: slot) }

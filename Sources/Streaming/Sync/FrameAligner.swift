@@ -32,7 +32,8 @@ package struct AlignedFrame: Sendable {
 /// A frame waits until the sound of its window is there or has ended; nothing is dropped. Sound is pulled only as
 /// far as the next frame needs it, so that a source with bounded queues holds both tracks back.
 package final class FrameAligner {
-    private let schedule: WindowSchedule
+    /// May change at any time: from the next frame on.
+    package var schedule: WindowSchedule
     private let nextFrame: () throws -> VideoFrame?
     private let nextAudio: () throws -> AudioBlock?
     private var timeline = AudioTimeline()

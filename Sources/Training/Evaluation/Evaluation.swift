@@ -27,6 +27,8 @@ package struct EvaluationResult: Codable, Sendable {
     package var audio: SoundChange
     package var metrics: [String: Double]
     package var classes: [SemanticScores.Class]
+    /// With another model on the same clips, where asked for.
+    package var comparison: ModelComparison?
 }
 
 /// Runs a predictor over clips.
@@ -72,18 +74,19 @@ package struct Evaluation {
         }
     }
 
-    private mutating func judge(_ index: Int) throws {
+    /// - Returns: what was found on each frame.
+    @discardableResult
+    mutating func judge(_ index: Int) throws -> [PredictedFrame] {
         if settings.audio == .swap, let scenes = source as? SyntheticClips {
-            guard let (first, second) = scenes.swapped(index) else { return }
-            try judge(first, index)
-            follow.add(try judge(second, index), sounding: second, silent: first)
-            return
+            guard let (first, second) = scenes.swapped(index) else { return [] }
+            let (before, after) = (try judge(first, index), try judge(second, index))
+            follow.add(after, sounding: second, silent: first)
+            return before + after
         }
         let other = settings.audio == .swap ? try source.clip((index + 1) % source.count) : nil
-        try judge(settings.audio.applied(to: source.clip(index), number: index, other: other), index)
+        return try judge(settings.audio.applied(to: source.clip(index), number: index, other: other), index)
     }
 
-    @discardableResult
     private mutating func judge(_ clip: AnnotatedClip, _ index: Int) throws -> [PredictedFrame] {
         add(toSum: clip)
         let prediction = try predictor.predict(clip)

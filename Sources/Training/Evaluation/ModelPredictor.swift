@@ -8,17 +8,20 @@ package struct ModelPredictor: ClipPredictor {
     private let model: TAViS
     private let bank: LabelBank
     private let side: Int
-    private let usesMemory, looksAtObjects: Bool
+    private let usesMemory, looksAtObjects, sceneOnly: Bool
     private let logMel: LogMel
 
     /// - Parameters:
     ///   - bank: the classes of the clips.
     ///   - side: of the square picture that the model sees, and of its predictions.
     ///   - looksAtObjects: also gives embeddings of what was found, at the cost of an image-tower pass for each.
+    ///   - sceneOnly: decodes one slot, that of everything that sounds, for clips that name no classes: there are no
+    ///     objects, and all that is marked has label 1.
     package init(
         _ model: TAViS, bank: LabelBank, side: Int, usesMemory: Bool, looksAtObjects: Bool = false,
-        logMel: LogMel = LogMel()
+        sceneOnly: Bool = false, logMel: LogMel = LogMel()
     ) {
+        self.sceneOnly = sceneOnly
         (self.model, self.bank, self.side, self.usesMemory) = (model, bank, side, usesMemory)
         (self.looksAtObjects, self.logMel) = (looksAtObjects, logMel)
     }
@@ -30,7 +33,8 @@ package struct ModelPredictor: ClipPredictor {
             clip.frames[index].truth = [UInt8](repeating: 0, count: image.width * image.height)
         }
         let batch = try ClipBatch([clip], side: side, smallestArea: 0, logMel: logMel)
-        let found = model.predict(batch, usesMemory: usesMemory)
+        let found = model.predict(batch, usesMemory: usesMemory, sceneOnly: sceneOnly)
+        if sceneOnly { return clip.frames.indices.map { scene(found.logits[row: $0][row: 0]) } }
         let slots = model.config.slots
         let classes = model.audioTextLogits(
             found.prompts.objects.reshaped(clip.frames.count * (slots - 1), -1), bank
@@ -38,6 +42,12 @@ package struct ModelPredictor: ClipPredictor {
         return clip.frames.indices.map { frame in
             predicted(frame, found, batch, Array(classes[frame * (slots - 1)..<(frame + 1) * (slots - 1)]))
         }
+    }
+
+    private func scene(_ logits: Tensor) -> PredictedFrame {
+        let values = logits.values
+        return PredictedFrame(
+            width: side, height: side, logits: values, labels: values.map { $0 > 0 ? 1 : 0 }, objects: [])
     }
 
     private func predicted(

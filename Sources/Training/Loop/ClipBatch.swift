@@ -117,9 +117,11 @@ extension AnnotatedFrame {
 
 extension TAViS {
     /// The training forward pass: every frame of every clip, with memory from frame to frame where asked for.
-    package func predict(_ batch: ClipBatch, usesMemory: Bool) -> FramePredictions {
+    ///
+    /// - Parameter sceneOnly: gives the slot of everything that sounds alone.
+    package func predict(_ batch: ClipBatch, usesMemory: Bool, sceneOnly: Bool = false) -> FramePredictions {
         let side = batch.plain.shape[1]
-        let prompts = audioPrompts(mel: batch.mel)
+        let prompts = audioPrompts(mel: batch.mel, sceneOnly: sceneOnly)
         let small = resizeBilinear(batch.plain, height: config.imageBindSide, width: config.imageBindSide)
         let dense = densePrompt(image: small)
         let features = features(image: ImageTransforms.normalised(batch.plain), prompts: prompts)
@@ -130,14 +132,14 @@ extension TAViS {
         let quarter = logits.shape[1]
         let full = resizeBilinear(logits.reshaped(-1, quarter, quarter, 1), height: side, width: side)
         return FramePredictions(
-            logits: full.reshaped(-1, config.slots, side, side), prompts: prompts, features: features)
+            logits: full.reshaped(-1, prompts.slots, side, side), prompts: prompts, features: features)
     }
 
     /// Frame after frame, all clips in step. `[F · slots, S/4, S/4]`
     private func withMemory(
         _ features: ImageFeatures, prompts: AudioPrompts, dense: Tensor, _ batch: ClipBatch
     ) -> Tensor {
-        var memory = SlotMemory(slots: config.slots, clipLength: batch.framesPerClip)
+        var memory = SlotMemory(slots: prompts.slots, clipLength: batch.framesPerClip)
         return concat(
             (0..<batch.framesPerClip).map { t in
                 let rows = t * batch.clips..<(t + 1) * batch.clips

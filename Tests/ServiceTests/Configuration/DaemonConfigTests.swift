@@ -90,10 +90,29 @@ struct DaemonConfigTests {
             return
         }
         #expect(sound.kind == .alsa(device: "hw:1") && sound.stallTimeout == .seconds(2.5))
-        #expect(stream.live.audioHop == .seconds(0.5) && stream.live.hasAudio)
+        #expect(stream.live.economy.audioHop == .seconds(0.5) && stream.live.hasAudio)
         #expect(stream.classes == ["bell", "dog barking"] && stream.outputs.count == 2)
         #expect(config.http.port == 0)
         #expect(config.settings.contains(YAMLSetting("streams[0].outputs[0].seconds", "60")))
+    }
+
+    @Test("a profile picks what is not given")
+    func profiles() throws {
+        func live(_ keys: String) throws -> LiveStream.Settings {
+            try DaemonConfig(
+                "streams: [{name: a, video: {kind: test}, outputs: []\(keys)}]", file: "f"
+            ).streams[0].live
+        }
+        #expect(try live("").economy == EconomyProfile.quality.economy && live("").ladder.frameRate == nil)
+        #expect(try live(", profile: realtime").economy == EconomyProfile.realtime.economy)
+        let own = try live(", profile: realtime, image_hop: 0, slots: all, frame_rate: 15")
+        var expected = EconomyProfile.realtime.economy
+        (expected.imageHop, expected.slots) = (.zero, .all)
+        #expect(own.economy == expected && own.ladder.frameRate == 15)
+        #expect(
+            lines("streams: [{name: a, video: {kind: test}, profile: fast}]").contains {
+                $0.contains("profile: expected one of quality, balanced, realtime")
+            })
     }
 
     /// Each wrong file, and all that is said of it.

@@ -41,11 +41,11 @@ private final class SlowSegmenter: FrameSegmenter {
     init(seconds: Double) { self.seconds = Mutex(seconds) }
 
     func hear(_ samples: [Float]) throws -> HeardSound { inner.hear(samples) }
-    func segment(_ frame: VideoFrame) throws -> Tensor {
+    func segment(_ frame: VideoFrame, slots: [Int]?) throws -> Tensor {
         Thread.sleep(forTimeInterval: seconds.withLock { $0 } * share * share)
-        return inner.segment(frame)
+        return inner.segment(frame, slots: slots)
     }
-    func shrink(to share: Double) { self.share = share }
+    func use(_ economy: Economy) { share = economy.side }
 }
 
 @Suite("Live streams", .serialized)
@@ -159,9 +159,25 @@ struct LiveStreamTests {
         #expect(status.economyLevel > 0 && status.state == .degraded)
         seconds.withLock { $0 = 0 }
         worker.replace("slow") { SyntheticSegmenter() }
-        play(stream, seconds: 8)
+        play(stream, seconds: 14)
         #expect(stream.status.economyLevel == 0, "\(levels.withLock { $0 })")
         worker.stop()
+        stream.stop()
+    }
+
+    @Test("a fast model gets the frames that still wait for their masks, a slow one the newest")
+    func nextFrame() {
+        var settings = LiveStream.Settings(name: "next")
+        settings.maskWait = .seconds(10)
+        let stream = LiveStream(settings)
+        for _ in 0..<5 { stream.take(frame()) }
+        // Three are kept.
+        #expect(stream.status.framesDropped["newer_frame"] == 2)
+        let first = stream.nextArrival(at: MediaClock.now, work: .milliseconds(10))
+        let last = stream.nextArrival(at: MediaClock.now, work: .seconds(11))
+        #expect(first != nil && last != nil && (first?.time ?? .zero) < (last?.time ?? .zero))
+        #expect(stream.status.framesDropped["newer_frame"] == 3)
+        #expect(stream.nextArrival(at: MediaClock.now, work: .zero) == nil)
         stream.stop()
     }
 
