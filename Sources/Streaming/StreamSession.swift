@@ -40,6 +40,8 @@ package final class StreamSession {
         /// Largest distance between a frame and the end of its window of sound.
         package var largestSkew = MediaTime.zero
         package var wasStopped = false
+        /// Time that the model, and all that makes its masks, took for each of the newest frames.
+        package var frameTimes = FrameTimes()
         /// Where the economy stood at the end; nil where no frame rate was asked for.
         package var economy: EconomyStatus?
 
@@ -88,7 +90,9 @@ package final class StreamSession {
         var pace = settings.frameRate.map { FramePace(frameRate: $0, settings.economy) }
         try outputs.begin()
         while let aligned = try nextFrame() {  // MediaIn, Sync
+            let start = MediaClock.now
             let analysis = try analyzer.analyze(aligned)  // Segment
+            summary.frameTimes.add(MediaClock.now - start)
             let shown = overlaid(aligned.frame, analysis)  // Overlay
             try outputs.write(shown, analysis)  // MediaOut
             summary.count(analysis)

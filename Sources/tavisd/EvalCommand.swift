@@ -290,7 +290,8 @@ private struct EvaluationTable {
         return [
             "against \(found.reference.name): \(losses.isEmpty ? "no scores" : losses.joined(separator: ", "))",
             String(
-                format: "masks of both: mean IoU %.4f on %d frames that either marks, worst %.4f; %d with none",
+                format:
+                    "masks of both: mean IoU %.4f on %d frames that either marks, worst %.4f; %d with none",
                 masks.meanOverlap, masks.markedFrames, masks.worstOverlap, masks.emptyFrames),
         ]
     }

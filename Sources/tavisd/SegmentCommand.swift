@@ -99,6 +99,7 @@ struct SegmentCommand: ParsableCommand {
             })
         progress.end()
         print(Self.text(summary, framesPerSecond: progress.framesPerSecond))
+        if let text = Self.text(summary.frameTimes) { print(text) }
         if let economy = summary.economy {
             print("economy level \(economy.level) of \(economy.lastLevel) at the end: \(economy.text)")
         }
@@ -147,6 +148,13 @@ struct SegmentCommand: ParsableCommand {
         return "\(summary.wasStopped ? "stopped after " : "")\(summary.frames) frames at "
             + "\(ProgressDisplay.decimal(framesPerSecond)) frames/s; \(objects), "
             + "something sounding on \(summary.markedFrames) frames"
+    }
+
+    /// How evenly frames come: a frame that takes longer than the others keeps a live stream waiting.
+    private static func text(_ times: FrameTimes) -> String? {
+        guard let median = times.quantile(0.5), let slow = times.quantile(0.99) else { return nil }
+        return "masks of a frame take \(ProgressDisplay.decimal(median.milliseconds)) ms (median), "
+            + "\(ProgressDisplay.decimal(slow.milliseconds)) ms (99 of 100 at most)"
     }
 
     /// `clips/dog.mov` → `dog-tavis.mp4`

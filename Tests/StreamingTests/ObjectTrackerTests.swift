@@ -120,7 +120,8 @@ struct ObjectTrackerTests {
     @Test("between windows it is enough to know the slots of objects that exist")
     mutating func someSlots() {
         let (quiet, a, b) = (
-            slot(0, at: nil, token: [1, 1]), slot(dog, at: 5, token: [1, 0]), slot(cat, at: 30, token: [0, 1])
+            slot(0, at: nil, token: [1, 1]), slot(dog, at: 5, token: [1, 0]),
+            slot(cat, at: 30, token: [0, 1])
         )
         #expect(tracker.objectSlots.isEmpty)
         settle([a, quiet, b])

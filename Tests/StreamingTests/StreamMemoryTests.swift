@@ -61,7 +61,8 @@ struct StreamMemoryTests {
             let offline = model.segment(
                 image: pictures.sam, prompts: prompts, dense: model.densePrompt(image: pictures.imageBind),
                 memory: &memory)
-            #expect(stream.segment(frame(number), slots: nil).values == offline.logits.values, "frame \(number)")
+            #expect(
+                stream.segment(frame(number), slots: nil).values == offline.logits.values, "frame \(number)")
         }
         #expect(stream.memoryBytes == memory.bytes)
     }
@@ -74,7 +75,9 @@ struct StreamMemoryTests {
         for number in 0..<9 { _ = stream.segment(frame(number), slots: nil) }
         for number in 9..<13 {
             let shown = frame(number, isNight: true)
-            #expect(stream.segment(shown, slots: nil).values == fresh.segment(shown, slots: nil).values, "frame \(number)")
+            #expect(
+                stream.segment(shown, slots: nil).values == fresh.segment(shown, slots: nil).values,
+                "frame \(number)")
         }
         #expect(stream.memoryBytes == fresh.memoryBytes)
     }

@@ -52,7 +52,9 @@ struct TAViSSegmenterTests {
                 _ = offline.hear(Array(sound[0..<end * 1600]))
             }
             let file = try SafetensorsFile(path: folder.path("l") + "/00000\(number).safetensors")
-            #expect(try file.tensors.first?.readFloats() == offline.segment(frame, slots: nil).values, "frame \(number)")
+            #expect(
+                try file.tensors.first?.readFloats() == offline.segment(frame, slots: nil).values,
+                "frame \(number)")
             number += 1
         }
         #expect(number == 6)

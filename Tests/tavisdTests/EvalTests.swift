@@ -60,7 +60,9 @@ struct EvalTests {
     @Test("what is lost against another model is told, and nothing is lost against itself")
     func comparison() throws {
         struct Compared: Decodable {
-            struct Masks: Decodable { var meanOverlap, worstOverlap: Double; var markedFrames, emptyFrames: Int }
+            struct Masks: Decodable {
+                var meanOverlap, worstOverlap: Double; var markedFrames, emptyFrames: Int
+            }
             struct Comparison: Decodable {
                 var metrics, losses: [String: Double]
                 var masks: Masks
@@ -78,7 +80,8 @@ struct EvalTests {
             return (try JSONDecoder().decode(Compared.self, from: data), outcome.out)
         }
         let (same, text) = try compare(model)
-        #expect(same.comparison.metrics == same.metrics && same.comparison.losses.values.allSatisfy { $0 == 0 })
+        #expect(
+            same.comparison.metrics == same.metrics && same.comparison.losses.values.allSatisfy { $0 == 0 })
         #expect(same.comparison.masks.meanOverlap == (same.comparison.masks.markedFrames > 0 ? 1 : 0))
         #expect(same.comparison.masks.markedFrames + same.comparison.masks.emptyFrames == 15)
         #expect(text.contains("against small: M_J -0.000") || text.contains("against small: M_J +0.000"))

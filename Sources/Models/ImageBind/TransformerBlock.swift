@@ -59,7 +59,8 @@ struct TransformerBlock: Sendable {
     func lastTokens(_ x: Tensor, rows: TokenRows) -> Tensor {
         let normed = norm1(x), count = rows.lastTokens.count
         let q = linear(
-            normed.reshaped(-1, dim).gathered(rows.lastTokens), inWeight[rows: 0..<dim], inBias[rows: 0..<dim])
+            normed.reshaped(-1, dim).gathered(rows.lastTokens), inWeight[rows: 0..<dim], inBias[rows: 0..<dim]
+        )
         let packed = linear(normed, inWeight[rows: dim..<3 * dim], inBias[rows: dim..<3 * dim])
         var first = 0
         let attended = rows.groups.map { group in

@@ -99,9 +99,11 @@ extension DaemonConfig.Stream {
         let profile = section.value("profile", .choice(), default: EconomyProfile.quality)
         live.economy = profile.economy
         let usual = live.economy
-        live.economy.audioHop = section.seconds("audio_hop", 0.01...10, default: Float(usual.audioHop.seconds))
+        live.economy.audioHop = section.seconds(
+            "audio_hop", 0.01...10, default: Float(usual.audioHop.seconds))
         live.economy.imageHop = section.seconds("image_hop", 0...10, default: Float(usual.imageHop.seconds))
-        live.economy.memoryHop = section.seconds("memory_hop", 0...60, default: Float(usual.memoryHop.seconds))
+        live.economy.memoryHop = section.seconds(
+            "memory_hop", 0...60, default: Float(usual.memoryHop.seconds))
         live.economy.slots = section.value("slots", .choice(), default: .active)
         live.ladder.frameRate = section.optional("frame_rate", .int(1...240)).map(Double.init)
     }

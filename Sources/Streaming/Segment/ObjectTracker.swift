@@ -53,8 +53,8 @@ package struct TrackedObject: Sendable, Equatable {
 /// Gives the model's anonymous slots an identity over time, and decides which of them exist.
 ///
 /// The model tells nothing about which slot of one frame is which of the next, nor whether a slot holds anything.
-/// As many *lanes* as slots are kept. Each frame, slots are assigned to lanes by mask overlap and by likeness of
-/// their sound. A lane with a class and a mask in enough audio windows becomes an object and gets an id.
+/// As many *lanes* as slots are kept. With each window of sound, slots are assigned to lanes by mask overlap and by
+/// likeness of their sound. A lane with a class and a mask in enough audio windows becomes an object and gets an id.
 package struct ObjectTracker: Sendable {
     private struct Lane: Sendable {
         var slot: Int
@@ -104,26 +104,34 @@ package struct ObjectTracker: Sendable {
         guard lanes.count == slots.count else {
             // Nothing is followed yet.
             lanes = slots.enumerated().compactMap { index, slot in
-                slot.map { Lane(slot: index, mask: $0.mask, token: $0.token, probabilities: $0.probabilities) }
+                slot.map {
+                    Lane(slot: index, mask: $0.mask, token: $0.token, probabilities: $0.probabilities)
+                }
             }
             return
         }
-        // Each slot is some lane's: those of slots that were not decoded keep what they have.
-        let found = slots.enumerated().compactMap { index, slot in slot.map { (index: index, slot: $0) } }
-        let open = lanes.indices.filter { slots[lanes[$0].slot] != nil }
-        let cost = open.map { lane in
-            found.map { index, slot in
-                -lanes[lane].mask.overlap(with: slot.mask) - cosine(lanes[lane].token, slot.token)
-                    + (index == lanes[lane].slot ? 0 : Self.slotChangeCost)
+        // Within a window a slot's prompt is the same, and so is what it stands for. What does not exist cannot be shown
+        // before the next one: where it is does not matter until then.
+        guard isNewWindow else {
+            for index in lanes.indices where lanes[index].object != nil {
+                if let slot = slots[lanes[index].slot] { lanes[index].mask = slot.mask }
+            }
+            return
+        }
+        let found = slots.compactMap(\.self)
+        precondition(found.count == slots.count, "ObjectTracker: a window begins with all slots")
+        let cost = lanes.map { lane in
+            found.enumerated().map { index, slot in
+                -lane.mask.overlap(with: slot.mask) - cosine(lane.token, slot.token)
+                    + (index == lane.slot ? 0 : Self.slotChangeCost)
             }
         }
-        for (lane, choice) in zip(open, minimumCostAssignment(cost)) {
-            let (index, slot) = found[choice]
-            lanes[lane].slot = index
-            lanes[lane].mask = slot.mask
-            lanes[lane].token = slot.token
-            guard isNewWindow else { continue }
-            lanes[lane].probabilities = smoothed(lanes[lane].probabilities, towards: slot.probabilities)
+        for (lane, slot) in minimumCostAssignment(cost).enumerated() {
+            lanes[lane].slot = slot
+            lanes[lane].mask = found[slot].mask
+            lanes[lane].token = found[slot].token
+            lanes[lane].probabilities = smoothed(
+                lanes[lane].probabilities, towards: found[slot].probabilities)
         }
     }
 

@@ -14,7 +14,9 @@ struct EconomyLadderTests {
         var changes: [(Double, Int)] = []
         for step in 0..<Int(seconds * 10) {
             let now = start + Double(step) / 10
-            if ladder.note(.init(delay: .seconds(delay)), at: .seconds(now)) { changes.append((now, ladder.level)) }
+            if ladder.note(.init(delay: .seconds(delay)), at: .seconds(now)) {
+                changes.append((now, ladder.level))
+            }
         }
         return changes
     }
@@ -24,7 +26,8 @@ struct EconomyLadderTests {
         var ladder = EconomyLadder()
         let changes = run(&ladder, delay: 0.4, from: 0, seconds: 30)
         #expect(changes.map(\.level) == Array(1...ladder.lastLevel) && ladder.lastLevel > 5)
-        #expect((changes.first?.time ?? 0) >= 2 && (changes.last?.time ?? 99) <= 2.2 * Double(ladder.lastLevel))
+        #expect(
+            (changes.first?.time ?? 0) >= 2 && (changes.last?.time ?? 99) <= 2.2 * Double(ladder.lastLevel))
     }
 
     @Test("masks in time leave it where it is; ample time brings it up again, slowly")

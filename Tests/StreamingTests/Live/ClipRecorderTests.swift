@@ -45,7 +45,7 @@ struct ClipRecorderTests {
             width: 64, height: 48, pts: time, duration: nil, pixels: .init(repeating: 90, count: 64 * 48 * 3))
         let found = SoundingObject(
             id: 7, classIndex: 1, className: "loud", score: 0.9,
-            box: Box(x: 0, y: 0, width: 32, height: 48), area: 32 * 48, slot: 0)
+            box: Box(x: 0, y: 0, width: 32, height: 48), area: 32 * 48, row: 0)
         let labels = (0..<64 * 48).map { UInt8($0 % 64 < 32 ? 1 : 0) }
         let analysis = FrameAnalysis(
             number: 0, time: time, width: 64, height: 48, gate: .open, level: -10, windowEnd: time,

@@ -11,7 +11,7 @@ struct ObjectLedgerTests {
         let found = objects.map { id, classIndex, x in
             SoundingObject(
                 id: id, classIndex: classIndex, className: "class \(classIndex)", score: 0.75,
-                box: Box(x: x, y: 10, width: 20, height: 20), area: 300, slot: 0)
+                box: Box(x: x, y: 10, width: 20, height: 20), area: 300, row: 0)
         }
         return FrameAnalysis(
             number: 0, time: .seconds(seconds), width: 100, height: 50, gate: .open, level: -20,
