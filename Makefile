@@ -11,7 +11,8 @@ PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserve
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav gstreamer1.0-alsa gstreamer1.0-pulseaudio gstreamer1.0-tools
 
-.PHONY: deps build demo test test-mpi test-units test-tsan test-asan soak bench install uninstall format lint clean
+.PHONY: deps build demo test test-mpi test-units test-tsan test-asan soak bench bench-peer install uninstall format \
+	lint clean
 
 deps:
 	@./scripts/deps $(PACKAGES)
@@ -68,6 +69,19 @@ test-mpi: deps
 
 bench: build
 	$(BIN)/tavisbench
+
+# Beside the official PyTorch code: PEER holds checkouts named sam2, ImageBind and TAViS, PYTHON has what
+# Benchmarks/peer_bench.py asks for; RUNS and ONLY (stages) are for both.
+PEER ?=
+PYTHON ?= python3
+RUNS ?= 5
+ONLY ?=
+
+bench-peer: build
+	@test -n '$(PEER)' || { echo 'PEER=folder with checkouts of sam2, ImageBind and TAViS is missing'; exit 1; }
+	mkdir -p out
+	$(PYTHON) Benchmarks/peer_bench.py --peer '$(PEER)' --runs $(RUNS) --json out/peer.json $(if $(ONLY),--only $(ONLY))
+	$(BIN)/tavisbench --runs $(RUNS) --compare out/peer.json --json out/bench.json $(if $(ONLY),--only $(ONLY))
 
 # DESTDIR=folder stages a package; PREFIX=/usr is what packages want.
 PREFIX ?= /usr/local

@@ -14,37 +14,51 @@ struct StageGroup {
             let model = try make()
             for stage in stages where bench.wants(stage.name) {
                 let run = stage.prepare(model)
-                bench.time(stage.name, gmac: stage.gmac, partOf: stage.whole, run)
+                bench.time(
+                    stage.name, kind: stage.kind, gmac: stage.gmac, partOf: stage.whole,
+                    peerName: stage.peerName,
+                    run)
             }
         }
     }
 
-    func run(_ bench: inout Bench) throws { try body(&bench) }
+    func run(_ bench: inout Bench) throws {
+        try body(&bench)
+        // The next group's peak is not to hold this one's buffers.
+        BufferPool.shared.drain()
+    }
 }
 
 struct Stage<Model> {
     let name: String
+    let kind: StageKind
     let gmac: Double
-    var whole: String?
+    let whole, peerName: String?
     /// Makes the inputs; what it returns is timed.
     let prepare: (Model) -> () -> Void
 
     init(
-        _ name: String, gmac: Double, partOf whole: String? = nil, _ prepare: @escaping (Model) -> () -> Void
+        _ name: String, kind: StageKind = .single, gmac: Double, partOf whole: String? = nil,
+        peerName: String? = nil, _ prepare: @escaping (Model) -> () -> Void
     ) {
         self.name = name
+        self.kind = kind
         self.gmac = gmac
         self.whole = whole
+        self.peerName = peerName
         self.prepare = prepare
     }
 }
 
-enum StageGroups {
-    static func all(variants: [String]) -> [StageGroup] {
-        [products] + variants.map(encoder) + [imageBind, heads, frame] + training
+struct StageGroups {
+    let precision: Precision
+
+    func all(variants: [String]) -> [StageGroup] {
+        [Self.products] + variants.map(encoder) + [imageBind, heads] + frames(variants: variants)
+            + Self.training
     }
 
-    private static func noise(_ name: String, _ shape: [Int]) -> Tensor {
+    static func noise(_ name: String, _ shape: [Int]) -> Tensor {
         Tensor(SeededWeights.input(name, shape: shape, scale: 1), shape: shape)
     }
 
@@ -70,19 +84,25 @@ enum StageGroups {
 
     // MARK: SAM 2
 
-    private static func encoder(_ letter: String) -> StageGroup {
+    static func config(_ letter: String, _ version: SAM2Config.Version, imageSize: Int = 1024) throws
+        -> SAM2Config
+    {
         let names = ["t": "tiny", "s": "small", "b": "base_plus", "l": "large"]
+        let found = SAM2Config.named(names[letter] ?? letter, version: version, imageSize: imageSize)
+        guard let found else { throw SAM2Error.unknownVariant(embedDim: 0, blocks: 0) }
+        return found
+    }
+
+    private func encoder(_ letter: String) -> StageGroup {
         let work = EncoderWork.variants[letter] ?? []
         return StageGroup(
             {
-                guard let config = SAM2Config.named(names[letter] ?? letter, version: .v2_1) else {
-                    throw SAM2Error.unknownVariant(embedDim: 0, blocks: 0)
-                }
-                return try Weights.load(SeededSource()) { try ImageEncoder($0, config) }
+                let config = try Self.config(letter, .v2_1)
+                return try precision.load { try ImageEncoder($0, config) }
             },
             zip(EncoderWork.sizes, work).map { size, gmac in
                 Stage("sam2-\(letter)-encoder-\(size)", gmac: gmac) { (encoder: ImageEncoder) in
-                    let image = noise("image", [1, size, size, 3])
+                    let image = Self.noise("image", [1, size, size, 3])
                     return { _ = encoder(image) }
                 }
             })
@@ -102,10 +122,10 @@ enum StageGroups {
 
     private static let rememberedFrames = 7, rememberedPointers = 16
 
-    private static var heads: StageGroup {
+    private var heads: StageGroup {
         StageGroup(
-            { try Weights.load(SeededSource()) { try Heads($0) } },
-            EncoderWork.sizes.flatMap { size in [memoryAttention(size), memoryEncoder(size)] })
+            { try precision.load { try Heads($0) } },
+            EncoderWork.sizes.flatMap { size in [Self.memoryAttention(size), Self.memoryEncoder(size)] })
     }
 
     private static func memoryAttention(_ size: Int) -> Stage<Heads> {
@@ -132,10 +152,10 @@ enum StageGroups {
 
     // MARK: ImageBind
 
-    private static var imageBind: StageGroup {
+    private var imageBind: StageGroup {
         StageGroup(
-            { try Weights.load(SeededSource()) { try ImageBind($0, .huge) } },
-            [image(224), image(112), audio, text(1), text(6), pseudoText])
+            { try precision.load { try ImageBind($0, .huge) } },
+            [Self.image(224), Self.image(112), Self.audio, Self.text(1), Self.text(6), Self.pseudoText])
     }
 
     private static func image(_ side: Int) -> Stage<ImageBind> {
@@ -175,63 +195,5 @@ enum StageGroups {
             let embeddings = noise("embeddings", [6, 6, 1024])
             return { _ = model.text.trunk(embeddings, select: Array(repeating: 5, count: 6)) }
         }
-    }
-
-    // MARK: TAViS
-
-    private static let wholeFrame = "tavis-l-frame-224"
-
-    /// One frame and its sound, as in the official test: audio, prompts, image token, encoder, six masks.
-    private static var frame: StageGroup {
-        let encoder = EncoderWork.variants["l"]?[0] ?? 0,
-            decoder = 6 * ObjectWork.maskDecoder(size: 224, tokens: 7)
-        let all = TowerWork.audio + TowerWork.prompts + TowerWork.image(side: 112) + encoder + decoder
-        return StageGroup(
-            { try Weights.load(SeededSource()) { try TAViS($0, .large) } },
-            [
-                Stage(wholeFrame, gmac: all) { model in
-                    let input = FrameInput()
-                    return {
-                        let prompts = model.audioPrompts(mel: input.mel)
-                        _ = model.segment(
-                            image: input.image, prompts: prompts, dense: model.densePrompt(image: input.small)
-                        )
-                    }
-                },
-                Stage("tavis-audio", gmac: TowerWork.audio, partOf: wholeFrame) { model in
-                    let input = FrameInput()
-                    return { _ = model.imageBind.audio.trunk(input.mel) }
-                },
-                Stage("tavis-ibqd-prompts", gmac: TowerWork.prompts, partOf: wholeFrame) { model in
-                    let tokens = model.imageBind.audio.trunk(FrameInput().mel)
-                    return { _ = model.audioPrompts(tokens: tokens) }
-                },
-                Stage("tavis-image-token", gmac: TowerWork.image(side: 112), partOf: wholeFrame) { model in
-                    let input = FrameInput()
-                    return { _ = model.densePrompt(image: input.small) }
-                },
-                Stage("tavis-l-encoder-224", gmac: encoder, partOf: wholeFrame) { model in
-                    let input = FrameInput(), prompts = model.audioPrompts(mel: input.mel)
-                    return { _ = model.features(image: input.image, prompts: prompts) }
-                },
-                Stage("tavis-decoder-6-slots", gmac: decoder, partOf: wholeFrame) { model in
-                    let input = FrameInput(), prompts = model.audioPrompts(mel: input.mel)
-                    let features = model.features(image: input.image, prompts: prompts)
-                    let sparse = prompts.sparse.reshaped(6, 1, -1)
-                    let dense = model.densePrompt(image: input.small).reshaped(1, 1, 1, -1)
-                    return {
-                        let conditioned = model.sam2.withoutMemory(features.embedding)
-                        let masks = model.sam2.decode(
-                            features, image: conditioned, sparse: sparse, dense: dense)
-                        _ = model.sam2.maskDecoder.select(masks, multimask: true)
-                    }
-                },
-            ])
-    }
-
-    private struct FrameInput {
-        let mel = noise("mel", [1, 128, 204])
-        let image = noise("image", [1, 224, 224, 3])
-        let small = noise("small", [1, 112, 112, 3])
     }
 }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import Models
+import TensorEngine
+
+// Whole frames of TAViS, as in the official test and as a live stream has them.
+extension StageGroups {
+    func frames(variants: [String]) -> [StageGroup] {
+        variants.map { letter in
+            let encoder = EncoderWork.variants[letter]?[0] ?? 0
+            return StageGroup(
+                {
+                    let sam2 = try Self.config(letter, .v2_0, imageSize: 224)
+                    return try precision.load {
+                        try TAViS($0, TAViSConfig(sam2: sam2, imageBind: .huge))
+                    }
+                }, Self.official(letter, encoder: encoder) + Self.streams("tavis-\(letter)"))
+        } + [mini]
+    }
+
+    /// What the built-in model is, at the size it is used with.
+    private var mini: StageGroup {
+        StageGroup(
+            { try precision.load { try TAViS($0, .mini) } },
+            [
+                Stage("tavis-mini-frame-224", kind: .frame, gmac: 0) { model in
+                    let input = FrameInput()
+                    return { input.segment(model, input.sound(model), input.picture(model)) }
+                }
+            ] + Self.streams("tavis-mini"))
+    }
+
+    /// A frame with sound of its own, as `test_avs.py` has them, and its parts.
+    private static func official(_ letter: String, encoder: Double) -> [Stage<TAViS>] {
+        let name = "tavis-\(letter)-frame-224", decoder = 6 * ObjectWork.maskDecoder(size: 224, tokens: 7)
+        let all = TowerWork.audio + TowerWork.prompts + TowerWork.image(side: 112) + encoder + decoder
+        return [
+            Stage(name, kind: .frame, gmac: all) { model in
+                let input = FrameInput()
+                return { input.segment(model, input.sound(model), input.picture(model)) }
+            },
+            // Of the same frame only what the test judges.
+            Stage("tavis-\(letter)-scene-mask-224", kind: .frame, gmac: all, peerName: name) { model in
+                let input = FrameInput(), scene = [model.config.sceneSlot]
+                return { input.segment(model, input.sound(model), input.picture(model), slots: scene) }
+            },
+        ] + (letter == "l" ? parts(of: name, encoder: encoder, decoder: decoder) : [])
+    }
+
+    private static func parts(of whole: String, encoder: Double, decoder: Double) -> [Stage<TAViS>] {
+        [
+            Stage("tavis-audio", gmac: TowerWork.audio, partOf: whole) { model in
+                let input = FrameInput()
+                return { _ = model.imageBind.audio.trunk(input.mel) }
+            },
+            Stage("tavis-ibqd-prompts", gmac: TowerWork.prompts, partOf: whole) { model in
+                let tokens = model.imageBind.audio.trunk(FrameInput().mel)
+                return { _ = model.audioPrompts(tokens: tokens) }
+            },
+            Stage("tavis-image-token", gmac: TowerWork.image(side: 112), partOf: whole) { model in
+                let input = FrameInput()
+                return { _ = input.picture(model) }
+            },
+            Stage("tavis-l-encoder-224", gmac: encoder, partOf: whole) { model in
+                let input = FrameInput(), prompts = input.sound(model)
+                return { _ = model.features(image: input.image, prompts: prompts) }
+            },
+            Stage("tavis-decoder-6-slots", gmac: decoder, partOf: whole) { model in
+                let input = FrameInput(), prompts = input.sound(model), dense = input.picture(model)
+                let features = model.features(image: input.image, prompts: prompts)
+                return { _ = model.segment(features, prompts: prompts, dense: dense) }
+            },
+        ]
+    }
+
+    /// Frames as fast as they go, while sound is looked at again once half a second has passed. The official code has no
+    /// such mode: it is compared by what it does for each frame.
+    private static func streams(_ model: String) -> [Stage<TAViS>] {
+        [
+            Stage(model + "-stream-224", kind: .stream, gmac: 0, peerName: model + "-frame-224") { model in
+                LiveFrames(model, slots: nil, keepsImageToken: false).next
+            },
+            // The picture's ImageBind token as seldom as the sound; one object sounds, and the whole scene is marked.
+            Stage(model + "-realtime-224", kind: .stream, gmac: 0, peerName: model + "-frame-224") { model in
+                LiveFrames(model, slots: [0, model.config.sceneSlot], keepsImageToken: true).next
+            },
+        ]
+    }
+}
+
+/// One picture and the sound around it.
+private struct FrameInput {
+    let mel = StageGroups.noise("mel", [1, 128, 204])
+    let image = StageGroups.noise("image", [1, 224, 224, 3])
+    /// The same without mean and deviation removed.
+    let plain = StageGroups.noise("plain", [1, 224, 224, 3])
+
+    func sound(_ model: TAViS) -> TAViS.AudioPrompts { model.audioPrompts(mel: mel) }
+
+    func picture(_ model: TAViS) -> Tensor {
+        let side = model.config.imageBindSide
+        return model.densePrompt(image: resizeBilinear(plain, height: side, width: side))
+    }
+
+    func segment(_ model: TAViS, _ prompts: TAViS.AudioPrompts, _ dense: Tensor, slots: [Int]? = nil) {
+        let logits = model.segment(image: image, prompts: prompts, dense: dense, slots: slots).logits
+        _ = resizeBilinear(logits.reshaped(logits.shape + [1]), height: 224, width: 224)
+    }
+}
+
+/// A stream that is always behind: each frame is the newest one.
+private final class LiveFrames {
+    private static let hop = Duration.milliseconds(500)
+
+    private let model: TAViS
+    private let slots: [Int]?
+    private let keepsImageToken: Bool
+    private let input = FrameInput()
+    private let clock = ContinuousClock()
+    private var prompts: TAViS.AudioPrompts
+    private var dense: Tensor
+    private var nextHop: ContinuousClock.Instant
+
+    /// - Parameter keepsImageToken: whether it is made anew with the sound only.
+    init(_ model: TAViS, slots: [Int]?, keepsImageToken: Bool) {
+        (self.model, self.slots, self.keepsImageToken) = (model, slots, keepsImageToken)
+        prompts = input.sound(model)
+        dense = input.picture(model)
+        nextHop = clock.now + Self.hop
+    }
+
+    func next() {
+        let now = clock.now, isDue = now >= nextHop
+        if isDue {
+            prompts = input.sound(model)
+            nextHop = max(nextHop + Self.hop, now)
+        }
+        if isDue || !keepsImageToken { dense = input.picture(model) }
+        input.segment(model, prompts, dense, slots: slots)
+    }
+}

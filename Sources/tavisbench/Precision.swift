@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Models
+import TensorEngine
+
+/// What weights of linear layers are kept as.
+enum Precision: String, CaseIterable, ExpressibleByArgument {
+    case float32
+
+    static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+
+    /// A model with name-seeded weights.
+    func load<Model>(_ build: (Weights) throws -> Model) throws -> Model {
+        switch self {
+        case .float32: try Weights.load(SeededSource(), build)
+        }
+    }
+}
