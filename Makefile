@@ -11,8 +11,8 @@ PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserve
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav gstreamer1.0-alsa gstreamer1.0-pulseaudio gstreamer1.0-tools
 
-.PHONY: deps build demo test test-mpi test-units test-tsan test-asan soak bench bench-peer install uninstall format \
-	lint clean
+.PHONY: deps build demo test test-mpi test-units test-tsan test-asan soak ablations bench bench-peer install uninstall \
+	format lint clean
 
 deps:
 	@./scripts/deps $(PACKAGES)
@@ -66,6 +66,10 @@ MPI := --traits MPI --scratch-path .build/mpi
 test-mpi: deps
 	@./scripts/deps libopenmpi-dev openmpi-bin
 	$(TEST) $(MPI) --filter MPITests
+
+# What each part of TAViS is worth: a short run with all parts, and one without each. Their table comes last.
+ablations: build
+	./scripts/ablate $(BIN)/tavisd config/train-ablation.yaml runs/ablation
 
 bench: build
 	$(BIN)/tavisbench

@@ -10,7 +10,7 @@
 
 /// log(1 + eˣ), without overflow.
 static inline float TAVIS_VARIANT(softplus)(float x) {
-    return (x > 0 ? x : 0) + logf(1.0f + TAVIS_VARIANT(fast_exp)(x > 0 ? -x : x));
+    return (x > 0 ? x : 0) + TAVIS_VARIANT(fast_log1p)(TAVIS_VARIANT(fast_exp)(x > 0 ? -x : x));
 }
 
 static void TAVIS_VARIANT(unary)(tavis_unary_op op, float *out, const float *in, size_t n) {

@@ -57,8 +57,14 @@ void tavis_softmax_gradient_rows_reference(float *dx, const float *dy, const flo
     }
 }
 
-void tavis_score_gradient_reference(float *ds, const float *p, float delta, float scale, size_t n) {
-    for (size_t i = 0; i < n; i++) ds[i] = (float)(p[i] * ((double)ds[i] - delta) * scale);
+void tavis_score_gradient_rows_reference(float *ds, const float *p, const float *y, const float *dy, size_t ldy,
+                                         float scale, size_t rows, size_t cols, size_t width) {
+    for (size_t r = 0; r < rows; r++) {
+        double delta = 0;
+        for (size_t i = 0; i < width; i++) delta += (double)y[r * ldy + i] * dy[r * ldy + i];
+        for (size_t i = 0; i < cols; i++)
+            ds[r * cols + i] = (float)(p[r * cols + i] * (ds[r * cols + i] - delta) * scale);
+    }
 }
 
 void tavis_add_rows_reference(float *sum, const float *x, size_t rows, size_t cols) {
@@ -106,11 +112,30 @@ void tavis_max_pool_2x2_gradient_reference(float *dx, const float *dy, const flo
             }
 }
 
-void tavis_adamw_reference(float *p, float *m, float *v, const float *g, float rate, float beta1, float beta2,
-                           float eps, float decay, float correction1, float correction2, size_t n) {
+void tavis_mask_sums_reference(float *sums, const float *x, const float *truth, size_t n) {
+    double entropy = 0, overlap = 0, area = 0;
     for (size_t i = 0; i < n; i++) {
-        double first = (double)beta1 * m[i] + (1 - (double)beta1) * g[i];
-        double second = (double)beta2 * v[i] + (1 - (double)beta2) * g[i] * g[i];
+        double p = 1 / (1 + exp(-(double)x[i]));
+        entropy += (x[i] > 0 ? x[i] : 0) + log1p(exp(-fabs((double)x[i]))) - (double)x[i] * truth[i];
+        overlap += p * truth[i];
+        area += p;
+    }
+    sums[0] = (float)entropy, sums[1] = (float)overlap, sums[2] = (float)area;
+}
+
+void tavis_mask_sums_gradient_reference(float *dx, const float *dsums, const float *x, const float *truth, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        double p = 1 / (1 + exp(-(double)x[i]));
+        dx[i] = (float)(dsums[0] * (p - truth[i]) + ((double)dsums[1] * truth[i] + dsums[2]) * p * (1 - p));
+    }
+}
+
+void tavis_adamw_reference(float *p, float *m, float *v, const float *g, float scale, float rate, float beta1,
+                           float beta2, float eps, float decay, float correction1, float correction2, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        double gradient = (double)scale * g[i];
+        double first = (double)beta1 * m[i] + (1 - (double)beta1) * gradient;
+        double second = (double)beta2 * v[i] + (1 - (double)beta2) * gradient * gradient;
         double step = first / correction1 / (sqrt(second / correction2) + eps);
         p[i] = (float)(p[i] * (1 - (double)rate * decay) - rate * step);
         m[i] = (float)first;
@@ -134,14 +159,15 @@ void tavis_softmax_gradient_rows(float *dx, const float *dy, const float *y, siz
     TAVIS_DISPATCH(softmax_gradient_rows, dx, dy, y, rows, cols);
 }
 
-void tavis_score_gradient(float *ds, const float *p, float delta, float scale, size_t n) {
-    TAVIS_DISPATCH(score_gradient, ds, p, delta, scale, n);
+void tavis_score_gradient_rows(float *ds, const float *p, const float *y, const float *dy, size_t ldy, float scale,
+                               size_t rows, size_t cols, size_t width) {
+    TAVIS_DISPATCH(score_gradient_rows, ds, p, y, dy, ldy, scale, rows, cols, width);
 }
 
 void tavis_accumulate(float *sum, const float *x, size_t n) { TAVIS_DISPATCH(accumulate, sum, x, n); }
 
 void tavis_add_rows(float *sum, const float *x, size_t rows, size_t cols) {
-    for (size_t r = 0; r < rows; r++) tavis_accumulate(sum, x + r * cols, cols);
+    TAVIS_DISPATCH(add_rows, sum, x, rows, cols);
 }
 
 void tavis_col2im(float *out, const float *patches, size_t h, size_t w, size_t c, size_t kh, size_t kw, size_t stride,
@@ -170,7 +196,15 @@ void tavis_max_pool_2x2_gradient(float *dx, const float *dy, const float *in, si
     TAVIS_DISPATCH(max_pool_2x2_gradient, dx, dy, in, w, c, y0, y1);
 }
 
-void tavis_adamw(float *p, float *m, float *v, const float *g, float rate, float beta1, float beta2, float eps,
-                 float decay, float correction1, float correction2, size_t n) {
-    TAVIS_DISPATCH(adamw, p, m, v, g, rate, beta1, beta2, eps, decay, correction1, correction2, n);
+void tavis_mask_sums(float *sums, const float *x, const float *truth, size_t n) {
+    TAVIS_DISPATCH(mask_sums, sums, x, truth, n);
+}
+
+void tavis_mask_sums_gradient(float *dx, const float *dsums, const float *x, const float *truth, size_t n) {
+    TAVIS_DISPATCH(mask_sums_gradient, dx, dsums, x, truth, n);
+}
+
+void tavis_adamw(float *p, float *m, float *v, const float *g, float scale, float rate, float beta1, float beta2,
+                 float eps, float decay, float correction1, float correction2, size_t n) {
+    TAVIS_DISPATCH(adamw, p, m, v, g, scale, rate, beta1, beta2, eps, decay, correction1, correction2, n);
 }

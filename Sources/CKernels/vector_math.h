@@ -28,6 +28,20 @@ static inline float TAVIS_VARIANT(fast_exp)(float x) {
     return x < -87.3f ? 0.0f : x > 88.72f ? INFINITY : p * a * b;
 }
 
+/// log(1 + x) for x in 0…1, at most 1e-7 off.
+static inline float TAVIS_VARIANT(fast_log1p)(float x) {
+    // With y = 1 + x = 2ᵏ·m, m near 1, and s = (m − 1) / (m + 1): log y = k·log 2 + 2·(s + s³/3 + s⁵/5 + …).
+    float y = 1.0f + x;
+    float k = y > 1.41421356f ? 0.69314718f : 0.0f, m = y > 1.41421356f ? 0.5f * y : y;
+    float s = (m - 1.0f) / (m + 1.0f), square = s * s;
+    float p = 2.0f / 9;
+    p = p * square + 2.0f / 7;
+    p = p * square + 2.0f / 5;
+    p = p * square + 2.0f / 3;
+    p = p * square + 2.0f;
+    return k + s * p;
+}
+
 /// erf(x), at most 2e-7 off. Source: Abramowitz and Stegun, formula 7.1.26.
 static inline float TAVIS_VARIANT(fast_erf)(float x) {
     float magnitude = x < 0 ? -x : x;

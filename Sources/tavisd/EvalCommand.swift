@@ -65,8 +65,8 @@ struct EvalCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What the model hears. After mute and noise nothing is to be marked.",
-            valueName: "as-recorded|mute|noise|swap"))
+            "What the model hears. After mute and noise nothing is to be marked; after off, what would sound.",
+            valueName: "as-recorded|mute|noise|off|swap"))
     var audio = SoundChange.asRecorded
 
     @Option(help: ArgumentHelp("Write the result as JSON.", valueName: "file"))
@@ -258,6 +258,7 @@ private struct EvaluationTable {
         ("stray_area", "marked where nothing in sight sounds, % of pixels"),
         ("stray_frames", "frames with such marks, %"), ("covered", "sounding objects found (IoU ≥ 0.5), %"),
         ("named_right", "of those with the right class, %"),
+        ("hidden_M_J", "M_J, frames on which what sounds is half hidden, %"),
         ("semantic_M_J", "semantic M_J, all classes, %"), ("semantic_F", "semantic F, all classes"),
         ("semantic_M_J_occurring", "semantic M_J, classes that occur, %"),
         ("semantic_F_occurring", "semantic F, classes that occur"),

@@ -125,19 +125,22 @@ extension VariantTests {
         @Test("attention scores")
         func scores() {
             atEachLevel { level in
-                for n in sizes {
+                for (n, width) in zip(sizes, sizes.reversed()) {
                     // One element more than is written: it has to stay.
-                    let p = wave(n).map { abs($0) }, start = wave(n + 1, scale: 4, phase: 2)
+                    let rows = 3, start = wave(rows * n + 1, scale: 4, phase: 2)
+                    let p = wave(rows * n).map { abs($0) }
+                    let y = wave(rows * (width + 2), phase: 3), dy = wave(rows * (width + 2), phase: 4)
                     var expected = start, found = start
-                    tavis_score_gradient_reference(&expected, p, 0.3, 0.7, n)
-                    tavis_score_gradient(&found, p, 0.3, 0.7, n)
-                    #expect(worst(found, expected) <= 1e-6, "\(level), \(n) elements")
-                    #expect(found[n] == start[n], "\(level), \(n) elements: wrote past the end")
+                    tavis_score_gradient_rows_reference(
+                        &expected, p, y, dy, width + 2, 0.7, rows, n, width)
+                    tavis_score_gradient_rows(&found, p, y, dy, width + 2, 0.7, rows, n, width)
+                    #expect(worst(found, expected) <= 1e-5, "\(level), \(n) elements")
+                    #expect(found[rows * n] == start[rows * n], "\(level), \(n): wrote past the end")
                 }
             }
         }
 
-        @Test("sums of rows", arguments: [0, 1, 5])
+        @Test("sums of rows", arguments: [0, 1, 5, 12])
         func rows(rows: Int) {
             atEachLevel { level in
                 for cols in sizes {
@@ -192,6 +195,30 @@ extension VariantTests {
             }
         }
 
+        @Test("sums of masks, and their gradient, also far from 0")
+        func maskSums() {
+            atEachLevel { level in
+                for n in sizes + [4096, 9000] {
+                    let x = wave(n, scale: 9).enumerated().map { $0 % 97 == 5 ? $1 * 20 : $1 }
+                    let truth = wave(n, phase: 2).map { $0 > 0 ? Float(1) : 0 }
+                    var expected = [Float](repeating: 0, count: 3), found = expected
+                    tavis_mask_sums_reference(&expected, x, truth, n)
+                    tavis_mask_sums(&found, x, truth, n)
+                    for k in 0..<3 {
+                        #expect(
+                            abs(found[k] - expected[k]) <= 2e-6 * max(1, abs(expected[k])),
+                            "\(level), \(n), sum \(k)")
+                    }
+                    let start = wave(n + 1, phase: 3)
+                    var a = start, b = start
+                    tavis_mask_sums_gradient_reference(&a, [0.7, -0.4, 0.3], x, truth, n)
+                    tavis_mask_sums_gradient(&b, [0.7, -0.4, 0.3], x, truth, n)
+                    #expect(worst(b, a) <= 1e-6, "\(level), \(n) pixels")
+                    #expect(b[n] == start[n], "\(level), \(n) pixels: wrote past the end")
+                }
+            }
+        }
+
         @Test("several steps of AdamW, also where a gradient is 0", arguments: [0, 0.1] as [Float])
         func adamW(decay: Float) {
             atEachLevel { level in
@@ -202,8 +229,8 @@ extension VariantTests {
                         let g = wave(n, scale: 0.3, phase: Float(step)).enumerated().map { $0 == 3 ? 0 : $1 }
                         let fix1 = 1 - powf(0.9, Float(step)), fix2 = 1 - powf(0.99, Float(step))
                         tavis_adamw_reference(
-                            &a.p, &a.m, &a.v, g, 0.02, 0.9, 0.99, 1e-8, decay, fix1, fix2, n)
-                        tavis_adamw(&b.p, &b.m, &b.v, g, 0.02, 0.9, 0.99, 1e-8, decay, fix1, fix2, n)
+                            &a.p, &a.m, &a.v, g, 0.5, 0.02, 0.9, 0.99, 1e-8, decay, fix1, fix2, n)
+                        tavis_adamw(&b.p, &b.m, &b.v, g, 0.5, 0.02, 0.9, 0.99, 1e-8, decay, fix1, fix2, n)
                     }
                     #expect(worst(b.p, a.p) <= 2e-6, "\(level), \(n) elements")
                     #expect(worst(b.m, a.m) <= 1e-7 && worst(b.v, a.v) <= 1e-7, "\(level), \(n) elements")

@@ -203,6 +203,8 @@ struct AutogradTests {
         }
         expectGradients("upsampled", [noise("x", 2, 2, 3, 2)]) { upsampledNearest2x($0[0]) }
         expectGradients("box blur", [x]) { boxBlur($0[0], size: 3) }
+        let truth = Tensor([1, 0, 1, 1, 0, 0, 0, 1, 0, 0], shape: [2, 5])
+        expectGradients("mask sums", [noise("x", 4, 5)]) { maskSums($0[0], rows: [3, 1], truth: truth) }
     }
 
     @Test("resizing by every filter, up and down", arguments: [(3, 7), (7, 3), (4, 4)])

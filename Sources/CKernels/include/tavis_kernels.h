@@ -18,6 +18,12 @@ tavis_isa tavis_isa_limit(tavis_isa isa);
 /// Cores that the calling thread may run on, at least 1.
 size_t tavis_usable_cores(void);
 
+/// Whether the calling thread does a piece of work that is shared out over all threads. Swift has no variables of a
+/// thread of its own that are as cheap.
+bool tavis_is_at_work(void);
+/// Returns what it was before.
+bool tavis_set_at_work(bool value);
+
 /// Tells the core that the thread spins.
 static inline void tavis_pause(void) {
 #if defined(__x86_64__)

@@ -67,7 +67,8 @@ private func accumulate(_ gradient: Tensor, at id: Int, in sums: inout [Int: Ten
         return
     }
     precondition(sum.count == gradient.count, "gradients: \(sum.shape) and \(gradient.shape) for one tensor")
-    sum.add(gradient)
+    // Memory that something else holds too would be copied before it is added to.
+    if sum.isUnique { sum.add(gradient) } else { sum = sum.reshaped(gradient.shape) + gradient }
     sums[id] = sum
 }
 
@@ -88,7 +89,13 @@ extension Tensor {
 extension Gradients {
     /// √Σ g² over all leaves.
     public var norm: Float {
-        let squares = leaves.sorted { $0.key < $1.key }.map { Double(($0.value * $0.value).sum().scalar) }
+        let leaves = leaves.sorted { $0.key < $1.key }.map(\.value)
+        var squares = [Double](repeating: 0, count: leaves.count)
+        squares.withUnsafeMutableBufferPointer { squares in
+            ThreadPool.shared.run(leaves.count) {
+                squares[$0] = Double((leaves[$0] * leaves[$0]).sum().scalar)
+            }
+        }
         return Float(squares.reduce(0, +).squareRoot())
     }
 

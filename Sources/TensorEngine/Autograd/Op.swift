@@ -30,6 +30,7 @@ indirect enum Op {
     case maxPool2x2(Tensor)
     case resize(Tensor, rows: ResizeFilter, columns: ResizeFilter)
     case upsampleNearest2x(Tensor)
+    case maskSums(Tensor, rows: [Int], truth: Tensor)
     case roundToBFloat16(Tensor)
     case checkpoint(GradientCheckpoint)
 
@@ -41,7 +42,7 @@ indirect enum Op {
             .softmax(let x, _), .sum(let x, _), .total(let x), .permute(let x, _), .slice(let x, _, _),
             .repeat(let x, _), .gather(let x, _), .pad(let x), .windowPartition(let x, _),
             .windowUnpartition(let x, _, _, _), .maxPool2x2(let x), .resize(let x, _, _),
-            .upsampleNearest2x(let x),
+            .upsampleNearest2x(let x), .maskSums(let x, _, _),
             .roundToBFloat16(let x):
             [x]
         case .binary(_, let a, let b), .matmul(let a, let b, _, _): [a, b]
@@ -94,6 +95,7 @@ indirect enum Op {
         case .resize(let x, let rows, let columns):
             [resizeGradient(dy, of: x.shape, rows: rows, columns: columns)]
         case .upsampleNearest2x: [upsampleNearest2xGradient(dy)]
+        case .maskSums(let x, let rows, let truth): [maskSumsGradient(dy, x, rows: rows, truth: truth)]
         // A rounding passes its gradient on, itself rounded: what the reference's two casts do.
         case .roundToBFloat16: [dy.roundedToBFloat16()]
         case .checkpoint(let segment): segment.gradients(dy)

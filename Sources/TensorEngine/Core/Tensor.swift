@@ -75,6 +75,9 @@ public struct Tensor: Sendable {
         return try body(UnsafeMutableBufferPointer(start: storage.base + offset, count: count))
     }
 
+    /// Whether nothing else refers to the memory, so that it can be written without a copy.
+    var isUnique: Bool { mutating get { isKnownUniquelyReferenced(&storage) && storage.isWritable } }
+
     /// The elements, row-major.
     public var values: [Float] { withValues { Array($0) } }
 

@@ -16,6 +16,10 @@ public final class ThreadPool: @unchecked Sendable {
 
     public let threads: Int
 
+    /// Into how many pieces work is worth cutting here: one for each thread, but a single one within a piece of other
+    /// work, where all threads have enough to do.
+    public var pieces: Int { tavis_is_at_work() ? 1 : threads }
+
     private struct Job {
         var body: (Int) -> Void
         var count: Int
@@ -84,11 +88,13 @@ public final class ThreadPool: @unchecked Sendable {
 
     /// Like `run`, over ranges that cut `count` items into about `threads` (at most) pieces of at least `grain`.
     public func runRanges(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
-        let pieces = max(1, min(threads, count / max(1, grain)))
+        let pieces = max(1, min(pieces, count / max(1, grain)))
         run(pieces) { piece in body(piece * count / pieces..<(piece + 1) * count / pieces) }
     }
 
     private func drain(_ body: (Int) -> Void, _ count: Int) {
+        let wasAtWork = tavis_set_at_work(true)
+        defer { _ = tavis_set_at_work(wasAtWork) }
         while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             guard index < count else { return }

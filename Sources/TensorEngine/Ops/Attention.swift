@@ -120,11 +120,17 @@ func attentionGradients(
     causal: Bool,
     y: Tensor
 ) -> [Tensor?] {
-    let dq = Tensor(q.tensor.shape)
-    let dk = k.sharesTensor(with: q) ? dq : Tensor(k.tensor.shape)
-    let dv = v.sharesTensor(with: q) ? dq : v.sharesTensor(with: k) ? dk : Tensor(v.tensor.shape)
-    let head = AttentionHead(d: q.count / heads, e: v.count / heads, scale: scale, causal: causal)
     let served = q.batch / k.batch
+    let tensors = distinctTensors(q, k, v)
+    // Where all elements of the gradients are written, and once, they need not be 0 before.
+    let isWrittenOnce =
+        served == 1 && !causal && q.tokens <= AttentionHead.block && tensors.allSatisfy(areFilled)
+    func fresh(_ shape: [Int]) -> Tensor { isWrittenOnce ? Tensor(uninitialized: shape) : Tensor(shape) }
+    let dq = fresh(q.tensor.shape)
+    let dk = k.sharesTensor(with: q) ? dq : fresh(k.tensor.shape)
+    let dv = v.sharesTensor(with: q) ? dq : v.sharesTensor(with: k) ? dk : fresh(v.tensor.shape)
+    let head = AttentionHead(
+        d: q.count / heads, e: v.count / heads, scale: scale, causal: causal, adds: !isWrittenOnce)
     reading(q.tensor, k.tensor, v.tensor) { qBase, kBase, vBase in
         reading(dy, y) { dyBase, yBase in
             // One task owns all gradients of a head of one k and v, so that nothing is added twice at once.
@@ -152,21 +158,42 @@ func attentionGradients(
     ]
 }
 
+/// Operands by the tensor they lie in.
+private func distinctTensors(_ operands: HeadColumns...) -> [[HeadColumns]] {
+    operands.reduce(into: [[HeadColumns]]()) { tensors, operand in
+        if let i = tensors.firstIndex(where: { $0[0].sharesTensor(with: operand) }) {
+            tensors[i].append(operand)
+        } else {
+            tensors.append([operand])
+        }
+    }
+}
+
+/// Whether operands lie side by side in their tensor and leave nothing of it out.
+private func areFilled(_ operands: [HeadColumns]) -> Bool {
+    let end = operands.sorted { $0.start < $1.start }.reduce(0 as Int?) { end, operand in
+        operand.start == end && operand.tokens == operand.rows ? operand.start + operand.count : nil
+    }
+    return end == operands[0].stride
+}
+
 /// The backward pass of one head on one sample.
 private struct AttentionHead {
     let d, e: Int
     let scale: Float
     let causal: Bool
-    private static let block = 64
+    /// Whether results are added to what is there, or replace it.
+    let adds: Bool
+    static let block = 64
 
     typealias Values = UnsafePointer<Float>
     typealias Gradient = UnsafeMutablePointer<Float>
 
-    init(d: Int, e: Int, scale: Float, causal: Bool) {
-        (self.d, self.e, self.scale, self.causal) = (d, e, scale, causal)
+    init(d: Int, e: Int, scale: Float, causal: Bool, adds: Bool) {
+        (self.d, self.e, self.scale, self.causal, self.adds) = (d, e, scale, causal, adds)
     }
 
-    /// Adds to the gradients of q, k and v; each comes as values, gradient and distance of rows.
+    /// Adds to the gradients of q, k and v, or writes them; each comes as values, gradient and distance of rows.
     func addGradients(
         q: (Values, Gradient, Int, tokens: Int), k: (Values, Gradient, Int, tokens: Int),
         v: (Values, Gradient, Int), y: (Values, Values, Int)
@@ -174,6 +201,7 @@ private struct AttentionHead {
         let rowCount = min(Self.block, q.tokens)
         let scratch = Tensor(uninitialized: [2 * rowCount * k.tokens + 3 * rowCount])
         let p = scratch.storage.base, ds = p + rowCount * k.tokens
+        let beta: Float = adds ? 1 : 0
         for first in stride(from: 0, to: q.tokens, by: Self.block) {
             let rows = min(Self.block, q.tokens - first),
                 keys = causal ? min(k.tokens, first + rows) : k.tokens
@@ -181,16 +209,11 @@ private struct AttentionHead {
             probabilities(
                 p, qRows, q.2, k.0, k.2, first: first, rows: rows, keys: keys,
                 statistics: ds + rowCount * k.tokens)
-            tavis_sgemm(true, false, keys, e, rows, 1, p, keys, dyRows, y.2, 1, v.1, v.2)
+            tavis_sgemm(true, false, keys, e, rows, 1, p, keys, dyRows, y.2, beta, v.1, v.2)
             tavis_sgemm(false, true, rows, keys, e, 1, dyRows, y.2, v.0, v.2, 0, ds, keys)
-            for row in 0..<rows {
-                let yRow = y.0 + (first + row) * y.2, dyRow = dyRows + row * y.2
-                var delta: Float = 0
-                for i in 0..<e { delta += yRow[i] * dyRow[i] }
-                tavis_score_gradient(ds + row * keys, p + row * keys, delta, scale, keys)
-            }
-            tavis_sgemm(false, false, rows, d, keys, 1, ds, keys, k.0, k.2, 1, q.1 + first * q.2, q.2)
-            tavis_sgemm(true, false, keys, d, rows, 1, ds, keys, qRows, q.2, 1, k.1, k.2)
+            tavis_score_gradient_rows(ds, p, y.0 + first * y.2, dyRows, y.2, scale, rows, keys, e)
+            tavis_sgemm(false, false, rows, d, keys, 1, ds, keys, k.0, k.2, beta, q.1 + first * q.2, q.2)
+            tavis_sgemm(true, false, keys, d, rows, 1, ds, keys, qRows, q.2, beta, k.1, k.2)
         }
         withExtendedLifetime(scratch) {}
     }

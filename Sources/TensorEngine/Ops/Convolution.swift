@@ -56,7 +56,7 @@ func conv2dGradients(
     let (oh, ow, o) = (dy.shape[1], dy.shape[2], dy.shape[3])
     let (kh, kw) = (weight.shape[2], weight.shape[3]), depth = c * kh * kw
     let band = max(1, min(oh, (1 << 18) / max(1, ow * depth)))
-    let parts = min(b, ThreadPool.shared.threads)
+    let parts = min(b, ThreadPool.shared.pieces)
     // Each part owns some images and a sum of its own for the weights.
     let dx = Tensor(x.isTracked ? x.shape : [0]), dWeights = Tensor([parts, o, depth])
     reading(dy, x, weight) { dy, from, weight in
@@ -115,7 +115,7 @@ func depthwiseConv2dGradients(_ dy: Tensor, x: Tensor, weight: Tensor, bias: Ten
     let (b, h, w, c) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3]), k = weight.shape[3]
     let turned = weight.detached().reshaped(c, k * k).permuted(1, 0).gathered((0..<k * k).reversed())
         .permuted(1, 0).reshaped(c, 1, k, k)
-    let parts = min(b, ThreadPool.shared.threads)
+    let parts = min(b, ThreadPool.shared.pieces)
     let dTaps = Tensor([parts, k * k, c])
     reading(dy, x) { dy, from in
         ThreadPool.shared.run(parts) { part in

@@ -83,7 +83,7 @@ public func matmul(_ a: Tensor, _ b: Tensor, transposeA: Bool = false, transpose
                     transposeA, transposeB, rows.count, columns.count, k, 1, from, ac, with, bc, 0,
                     out + (i * m + rows.lowerBound) * n + columns.lowerBound, n)
             }
-            if batch >= ThreadPool.shared.threads {
+            if batch >= ThreadPool.shared.pieces {
                 ThreadPool.shared.run(batch) { product($0, 0..<m, 0..<n) }
             } else {
                 for i in 0..<batch { forEachTile(rows: m, columns: n, depth: k) { product(i, $0, $1) } }
@@ -120,7 +120,7 @@ func matmulGradients(_ dy: Tensor, _ a: Tensor, _ b: Tensor, transposeA: Bool, t
 /// Cuts a matrix product over the threads: columns, as weights are then read once in all, or rows of tall products.
 func forEachTile(rows: Int, columns: Int, depth: Int, _ body: (Range<Int>, Range<Int>) -> Void) {
     guard rows > 0, columns > 0 else { return }
-    let threads = rows * columns * depth < 1 << 15 ? 1 : ThreadPool.shared.threads
+    let threads = rows * columns * depth < 1 << 15 ? 1 : ThreadPool.shared.pieces
     if rows > 4 * columns {
         ThreadPool.shared.run(threads) { part in
             body(part * rows / threads..<(part + 1) * rows / threads, 0..<columns)

@@ -33,8 +33,8 @@ public func layerNorm(_ x: Tensor, _ weight: Tensor, _ bias: Tensor, eps: Float)
 
 /// With n the normalised row, s its scale and g = dy·w: dx = s·(g − mean g − n·mean(g·n)), dw = Σ dy·n, db = Σ dy.
 func layerNormGradients(_ dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor, eps: Float) -> [Tensor?] {
-    let width = x.width, rows = x.count / max(1, width), parts = ThreadPool.shared.threads
-    // Each part sums the parameters' gradients by itself; the order of addition depends on the number of threads alone.
+    let width = x.width, rows = x.count / max(1, width), parts = ThreadPool.shared.pieces
+    // Each part sums the parameters' gradients by itself; the order of addition depends on the number of pieces alone.
     var sums = Tensor([2, parts, width])
     let dx = sums.withMutableValues { sums in
         Tensor.make(x.shape) { out in

@@ -14,6 +14,7 @@ extension Tensor {
         let outer = shape[..<axis].reduce(1, *), length = shape[axis],
             inner = shape[(axis + 1)...].reduce(1, *)
         let kept = shape[..<axis] + (keeping ? [1] : []) + shape[(axis + 1)...]
+        if outer == 1, inner > 1 { return sumOfRows(axis, shape: Array(kept)) }
         return .make(Array(kept)) { out in
             reading(self) { x in
                 ThreadPool.shared.runRanges(outer, grain: max(1, elementGrain / max(1, length * inner))) {
@@ -25,10 +26,30 @@ extension Tensor {
                             continue
                         }
                         to.update(repeating: 0, count: inner)
-                        for i in 0..<length { tavis_binary(TAVIS_ADD, to, to, from + i * inner, inner) }
+                        tavis_add_rows(to, from, length, inner)
                     }
                 }
             }
+        }.recorded(isTracked) { _ in .sum(self, axis: axis) }
+    }
+
+    /// Sum over an axis with nothing before it. Each thread sums some of its entries; the order of addition depends on
+    /// the number of pieces alone.
+    private func sumOfRows(_ axis: Int, shape kept: [Int]) -> Tensor {
+        let rows = shape[axis], columns = shape[(axis + 1)...].reduce(1, *)
+        let parts = max(1, min(ThreadPool.shared.pieces, count / elementGrain))
+        return .make(kept) { out in
+            let others = Tensor([parts - 1, columns])
+            out.update(repeating: 0, count: columns)
+            reading(self) { x in
+                ThreadPool.shared.run(parts) { part in
+                    let first = part * rows / parts, end = (part + 1) * rows / parts
+                    let sum = part == 0 ? out : others.storage.base + (part - 1) * columns
+                    tavis_add_rows(sum, x + first * columns, end - first, columns)
+                }
+            }
+            tavis_add_rows(out, others.storage.base, parts - 1, columns)
+            withExtendedLifetime(others) {}
         }.recorded(isTracked) { _ in .sum(self, axis: axis) }
     }
 

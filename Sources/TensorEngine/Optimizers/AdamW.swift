@@ -41,37 +41,46 @@ public struct AdamW: Sendable {
     /// - Parameter scale: multiplies every gradient first: what clipping and accumulation ask for.
     public mutating func step(_ store: ParameterStore, _ gradients: Gradients, rate: Float, scale: Float = 1)
     {
+        var updates: [Update] = []
         for (key, parameter) in store.parameters {
             guard let gradient = gradients[parameter] else { continue }
             var state =
                 moments.removeValue(forKey: key)
                 ?? Moments(mean: Tensor(parameter.shape), square: Tensor(parameter.shape), steps: 0)
             state.steps += 1
-            update(parameter, scale == 1 ? gradient : gradient * scale, &state, rate: rate)
-            moments[key] = state
+            updates.append(Update(key: key, parameter: parameter, gradient: gradient, state: state))
         }
+        // Most parameters are small: threads take whole ones.
+        updates.withUnsafeMutableBufferPointer { updates in
+            ThreadPool.shared.run(updates.count) { apply(&updates[$0], rate: rate, scale: scale) }
+        }
+        for update in updates { moments[update.key] = update.state }
     }
 
-    private func update(_ parameter: Tensor, _ gradient: Tensor, _ state: inout Moments, rate: Float) {
+    private struct Update {
+        let key: String
+        let parameter, gradient: Tensor
+        var state: Moments
+    }
+
+    private func apply(_ update: inout Update, rate: Float, scale: Float) {
         func correction(_ beta: Float, _ steps: Int) -> Float {
             var power: Double = 1
             for _ in 0..<min(steps, 100_000) { power *= Double(beta) }
             return Float(1 - power)
         }
         let (beta1, beta2) = (settings.beta1, settings.beta2)
+        let (parameter, gradient, steps) = (update.parameter, update.gradient, update.state.steps)
         let decay = settings.decaysVectors || parameter.rank >= 2 ? settings.weightDecay : 0
-        let first = correction(beta1, state.steps), second = correction(beta2, state.steps)
-        state.mean.withMutableValues { mean in
-            state.square.withMutableValues { square in
+        let first = correction(beta1, steps), second = correction(beta2, steps)
+        update.state.mean.withMutableValues { mean in
+            update.state.square.withMutableValues { square in
                 guard let m = mean.baseAddress, let v = square.baseAddress else { return }
                 parameter.overwrite { p in
                     reading(gradient) { g in
-                        ThreadPool.shared.runRanges(gradient.count, grain: elementGrain) {
-                            let at = $0.lowerBound
-                            tavis_adamw(
-                                p + at, m + at, v + at, g + at, rate, beta1, beta2, settings.eps, decay,
-                                first, second, $0.count)
-                        }
+                        tavis_adamw(
+                            p, m, v, g, scale, rate, beta1, beta2, settings.eps, decay, first, second,
+                            gradient.count)
                     }
                 }
             }

@@ -21,6 +21,8 @@ package enum Ablation: String, Codable, CaseIterable, Sendable {
     case perceptronPseudoText = "mlp_pseudo_text"
     /// Table 4: no dense prompt.
     case noDensePrompt = "no_dense"
+    /// Not in the paper: nothing is heard, neither in training nor when a run judges itself. What looking alone is worth.
+    case noSound = "no_sound"
 }
 
 extension LossSettings {
@@ -34,6 +36,8 @@ extension LossSettings {
         if !ablations.isDisjoint(with: [.noAlignment, .noHybridPrompts, .noPseudoText]) {
             losses.pseudoText = 0
         }
+        // It compares sound with text, too.
+        if ablations.contains(.noAlignment) { losses.sceneClasses = 0 }
         return losses
     }
 }

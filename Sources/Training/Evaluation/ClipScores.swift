@@ -12,7 +12,7 @@ package struct ClipScores: Sendable {
     private var overlaps = Mean(), fMeasures = Mean(), probabilityFMeasures = Mean()
     private var officialOverlaps = Mean(), officialFMeasures = Mean()
     private var strayAreas = Mean(), strayFrames = Mean()
-    private var covered = Mean(), named = Mean()
+    private var covered = Mean(), named = Mean(), hiddenOverlaps = Mean()
     /// Annotated frames, and those of them on which nothing in sight sounds.
     package private(set) var frames = 0, emptyFrames = 0
     package private(set) var clips = 0
@@ -40,7 +40,7 @@ package struct ClipScores: Sendable {
             ("M_J", overlaps, 100), ("M_F", fMeasures, 1), ("M_F_probability", probabilityFMeasures, 1),
             ("official_M_J", officialOverlaps, 100), ("official_M_F", officialFMeasures, 1),
             ("stray_area", strayAreas, 100), ("stray_frames", strayFrames, 100),
-            ("covered", covered, 100), ("named_right", named, 100),
+            ("covered", covered, 100), ("named_right", named, 100), ("hidden_M_J", hiddenOverlaps, 100),
         ]
         return Dictionary(
             uniqueKeysWithValues: all.filter { $0.1.count > 0 }.map { ($0.0, $0.1.value * $0.2) })
@@ -56,6 +56,21 @@ package struct ClipScores: Sendable {
         let logits = Tensor(judged.flatMap { $0.0.logits }, shape: [judged.count, height, width])
         addClip(logits, truth: judged.flatMap { $0.truth.map { $0 != 0 } })
         for (found, truth) in judged { addFrame(found, truth, namesClasses: clip.namesClasses) }
+        addHidden(judged)
+    }
+
+    /// M_J of the frames on which a sounding class shows less than half of what it shows at most during the clip: it is
+    /// behind something or half out of the picture. What memory is for.
+    private mutating func addHidden(_ judged: [(found: PredictedFrame, truth: [UInt8])]) {
+        let areas = judged.map { frame in
+            frame.truth.reduce(into: [Int](repeating: 0, count: 256)) { $0[Int($1)] += 1 }
+        }
+        let most = (0..<256).map { label in areas.map { $0[label] }.max() ?? 0 }
+        for (frame, shown) in zip(judged, areas)
+        where (1..<256).contains(where: { shown[$0] > 0 && 2 * shown[$0] < most[$0] }) {
+            hiddenOverlaps.add(
+                Double(Metrics.overlap(frame.found.logits, truth: frame.truth.map { $0 != 0 })))
+        }
     }
 
     private mutating func addClip(_ logits: Tensor, truth: [Bool]) {

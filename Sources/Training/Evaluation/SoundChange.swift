@@ -8,6 +8,8 @@ package enum SoundChange: String, Sendable, CaseIterable, Codable {
     case mute
     /// White noise in its place, −30 dB: nothing is to be marked.
     case noise
+    /// No sound, but the truth stays that of the real one: what a model scores that cannot hear.
+    case off
     /// That of another clip, or in synthetic scenes of another object of the same scene.
     case swap
 
@@ -23,6 +25,7 @@ package enum SoundChange: String, Sendable, CaseIterable, Codable {
         case .asRecorded: break
         case .mute:
             clip.replaceSound { [Float](repeating: 0, count: $0.count) }
+        case .off: clip = clip.withoutSound
         case .noise:
             var random = SplitMix(seed: UInt64(number))
             clip.replaceSound { $0.map { _ in Self.noiseRange * (2 * random.unit() - 1) } }
@@ -37,6 +40,15 @@ package enum SoundChange: String, Sendable, CaseIterable, Codable {
 }
 
 extension AnnotatedClip {
+    /// The same pictures and truth, with nothing to hear.
+    var withoutSound: AnnotatedClip {
+        var clip = self
+        for index in frames.indices {
+            clip.frames[index].sound = [Float](repeating: 0, count: frames[index].sound.count)
+        }
+        return clip
+    }
+
     /// Puts something in the place of all sound that no object makes: the truth becomes empty.
     fileprivate mutating func replaceSound(_ change: ([Float]) -> [Float]) {
         for index in frames.indices {

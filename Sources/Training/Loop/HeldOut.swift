@@ -25,6 +25,7 @@ struct HeldOut {
             model, bank: bank, side: config.side, usesMemory: config.usesMemory, logMel: logMel)
         var settings = Evaluation.Settings()
         (settings.clips, settings.panels) = (config.evaluation?.clips, Self.panels)
+        if config.ablations.contains(.noSound) { settings.audio = .off }
         return try sets.map { name, source in
             var evaluation = Evaluation(predictor, source, settings)
             try evaluation.run()

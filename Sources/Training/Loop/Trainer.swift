@@ -86,22 +86,50 @@ package struct Trainer {
             gradientNorm: norm, frames: loss.frames)
     }
 
+    /// As many batches at a time as there are threads, each on one of them: that keeps the cores busier than sharing
+    /// out every operation of one. Where memory is to be saved, one after another. The sums are the same either way.
+    ///
     /// - Parameter sum: of all batches' gradients.
     /// - Returns: what this process's batches add to the mean loss.
     private func backward(_ batches: [ClipBatch], adding sum: inout Gradients?) throws -> MeanLoss {
         var mean = MeanLoss()
         let count = batches.count * communicator.size
-        for (part, batch) in zip(communicator.share(of: count), batches) {
-            let result = loss(batch, part: part)
-            try requireFinite(result)
-            mean.add(result, share: 1 / Float(count))
-            mean.frames += batch.clips * batch.framesPerClip
-            let found =
-                settings.checkpointsActivations
-                ? withCheckpoints { gradients(of: result.total) } : gradients(of: result.total)
-            if sum == nil { sum = found } else { sum?.add(found) }
+        let parts = Array(zip(communicator.share(of: count), batches))
+        let width = settings.checkpointsActivations ? 1 : ThreadPool.shared.threads
+        for first in stride(from: 0, to: parts.count, by: width) {
+            let group = parts[first..<min(parts.count, first + width)]
+            for (found, (_, batch)) in zip(differentiated(Array(group)), group) {
+                let found = try found.get()
+                mean.add(found.loss, share: 1 / Float(count))
+                mean.frames += batch.clips * batch.framesPerClip
+                if sum == nil { sum = found.gradients } else { sum?.add(found.gradients) }
+            }
         }
         return mean
+    }
+
+    private typealias Differentiated = Result<(loss: LossResult, gradients: Gradients), any Error>
+
+    /// Losses and gradients of some of the step's batches, at the same time.
+    private func differentiated(_ parts: [(part: Int, batch: ClipBatch)]) -> [Differentiated] {
+        var results = [Differentiated?](repeating: nil, count: parts.count)
+        results.withUnsafeMutableBufferPointer { results in
+            ThreadPool.shared.run(parts.count) { i in
+                results[i] = Differentiated { try differentiated(parts[i].batch, part: parts[i].part) }
+            }
+        }
+        return results.compactMap(\.self)
+    }
+
+    private func differentiated(
+        _ batch: ClipBatch, part: Int
+    ) throws -> (loss: LossResult, gradients: Gradients) {
+        let result = loss(batch, part: part)
+        try requireFinite(result)
+        let found =
+            settings.checkpointsActivations
+            ? withCheckpoints { gradients(of: result.total) } : gradients(of: result.total)
+        return (result, found)
     }
 
     /// The loss of one batch, on the gradient tape.

@@ -174,7 +174,8 @@ package final class TrainingRun {
     private static func batches(
         _ clips: [AnnotatedClip], _ config: TrainingConfig, _ logMel: LogMel
     ) throws -> [ClipBatch] {
-        try stride(from: 0, to: clips.count, by: config.batch).map { first in
+        let clips = config.ablations.contains(.noSound) ? clips.map(\.withoutSound) : clips
+        return try stride(from: 0, to: clips.count, by: config.batch).map { first in
             try ClipBatch(
                 Array(clips[first..<min(clips.count, first + config.batch)]), side: config.side,
                 smallestArea: config.losses.smallestArea, logMel: logMel)

@@ -58,12 +58,18 @@ package struct TAViSLoss {
         let image = shown.map { matmul($0, texts.bank.embeddings, transposeB: true) }
         let matches = match(frames, audio: audio, image: image, points: points)
         var sum = WeightedSum()
-        addSceneTerms(&sum, frames)
+        let masks = compare(frames, matches)
+        let scenes = 0..<frames.count, objects = frames.count..<masks.count
+        sum.add("bce_all", settings.sceneEntropy, masks.comparison.entropy(scenes))
+        sum.add("iou_all", settings.sceneOverlap, masks.comparison.overlap(scenes))
         if let heard {
             addHeardTerm(
                 &sum, model.audioTextLogits(frames.scene, texts.bank), frames.judged.map { heard[$0] })
         }
-        if matches.contains(where: { !$0.isEmpty }) { addObjectTerms(&sum, frames, matches) }
+        if !objects.isEmpty {
+            sum.add("bce_sep", settings.objectEntropy, masks.comparison.entropy(objects))
+            sum.add("iou_sep", settings.objectOverlap, masks.comparison.overlap(objects))
+        }
         let named = frames.named.map { matches[$0] }
         let pairs = named.reduce(0) { $0 + $1.count }
         if pairs > 0 {
@@ -104,9 +110,21 @@ package struct TAViSLoss {
 
     // MARK: Terms
 
-    private func addSceneTerms(_ sum: inout WeightedSum, _ frames: FrameView) {
-        sum.add("bce_all", settings.sceneEntropy, binaryCrossEntropy(frames.sceneLogits, frames.sceneTruth))
-        sum.add("iou_all", settings.sceneOverlap, overlapLoss(frames.sceneLogits, frames.sceneTruth))
+    /// The masks that the losses judge: all frames' scenes, then the matched objects.
+    private func compare(
+        _ frames: FrameView, _ matches: [[SlotMatch]]
+    ) -> (comparison: MaskComparison, count: Int) {
+        let objects = matches.enumerated().flatMap { f, frame in frame.map { (f, $0) } }
+        let rows =
+            (0..<frames.count).map { ($0 + 1) * frames.slots - 1 }
+            + objects.map { f, match in f * frames.slots + match.slot }
+        let truth = Tensor(shape: [rows.count, frames.side * frames.side]) { out in
+            for f in 0..<frames.count { frames.write(f, to: out, mask: f) { $0 != 0 } }
+            for (i, (f, match)) in objects.enumerated() {
+                frames.write(f, to: out, mask: frames.count + i) { $0 == match.label }
+            }
+        }
+        return (MaskComparison(frames.allLogits, rows: rows, truth: truth), rows.count)
     }
 
     /// `logits [F, K]`: each class by itself is heard or not.
@@ -119,20 +137,6 @@ package struct TAViSLoss {
             }
         }
         sum.add("heard", settings.sceneClasses, binaryCrossEntropy(logits, truth))
-    }
-
-    private func addObjectTerms(_ sum: inout WeightedSum, _ frames: FrameView, _ matches: [[SlotMatch]]) {
-        var rows: [Int] = []
-        var truth: [Float] = []
-        for (f, frame) in matches.enumerated() {
-            for match in frame {
-                rows.append(f * frames.slots + match.slot)
-                truth += frames.mask(f, of: match.label)
-            }
-        }
-        let logits = frames.allLogits.gathered(rows), target = Tensor(truth, shape: logits.shape)
-        sum.add("bce_sep", settings.objectEntropy, binaryCrossEntropy(logits, target))
-        sum.add("iou_sep", settings.objectOverlap, overlapLoss(logits, target))
     }
 
     private func addClassTerm(
@@ -197,9 +201,6 @@ private struct FrameView {
     let slots, side: Int
     /// `[F · slots, S²]`
     let allLogits: Tensor
-    /// `[F, S²]` of the scene slot.
-    let sceneLogits: Tensor
-    let sceneTruth: Tensor
     /// Object tokens, `[F · N, A]`, their pseudo-text, `[F · N, T]`, and the token of the whole sound, `[F, A]`.
     let objects, pseudoText, scene: Tensor
     private let logits: Tensor
@@ -219,10 +220,7 @@ private struct FrameView {
         (slots, side) = (shape[1], shape[2])
         logits = picked(predictions.logits)
         allLogits = logits.reshaped(judged.count * shape[1], shape[2] * shape[2])
-        sceneLogits = allLogits.gathered(judged.indices.map { ($0 + 1) * shape[1] - 1 })
         self.truth = truth.compactMap(\.self)
-        sceneTruth = Tensor(
-            self.truth.flatMap { $0.map { $0 == 0 ? 0 : 1 } }, shape: [judged.count, shape[2] * shape[2]])
         objects = picked(predictions.prompts.objects).reshaped(rows, -1)
         pseudoText = picked(predictions.prompts.pseudoText).reshaped(rows, -1)
         scene = picked(predictions.prompts.scene)
@@ -238,6 +236,14 @@ private struct FrameView {
 
     /// `[N, S, S]`
     func objectLogits(_ frame: Int) -> Tensor { logits[row: frame][rows: 0..<objectSlots] }
+
+    /// Writes 1 where a frame's class satisfies `isSet`, else 0, as one of several masks of S² pixels.
+    func write(
+        _ frame: Int, to masks: UnsafeMutableBufferPointer<Float>, mask: Int, _ isSet: (UInt8) -> Bool
+    ) {
+        let labels = truth[frame], start = mask * labels.count
+        for i in labels.indices { masks[start + i] = isSet(labels[i]) ? 1 : 0 }
+    }
 
     /// 1 where the class sounds, row-major.
     func mask(_ frame: Int, of label: UInt8) -> [Float] { truth[frame].map { $0 == label ? 1 : 0 } }

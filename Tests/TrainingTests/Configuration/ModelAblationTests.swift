@@ -18,7 +18,7 @@ struct ModelAblationTests {
         case .noPseudoText: expected.pseudoText = .none
         case .perceptronPseudoText: expected.pseudoText = .perceptron
         case .noDensePrompt: expected.usesDensePrompt = false
-        case .noAlignment, .noAudioText, .noImageText, .withAudioImage: break
+        case .noAlignment, .noAudioText, .noImageText, .withAudioImage, .noSound: break
         }
         #expect(TAViSConfig.mini.applying([ablation]) == expected)
     }

@@ -130,6 +130,7 @@ struct TrainingConfigTests {
             ("plus_a2i", [0.5, 0.5, 1, 0.3]), ("no_a2t, no_i2t, plus_a2i", [0, 0, 1, 0.3]),
             ("no_pseudo_text", [0.5, 0.5, 0, 0]), ("mlp_pseudo_text", [0.5, 0.5, 0, 0.3]),
             ("no_ibqd, no_dense", [0.5, 0.5, 0, 0.3]), ("no_tbhp", [0.5, 0.5, 0, 0]),
+            ("no_sound", [0.5, 0.5, 0, 0.3]),
         ] as [(String, [Float])])
     func ablations(names: String, weights: [Float]) throws {
         let losses = try config(shortest + "ablation: [\(names)]\n").losses

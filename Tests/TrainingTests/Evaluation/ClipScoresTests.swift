@@ -63,6 +63,19 @@ struct ClipScoresTests {
         #expect(abs(scores.overlap - 100 * (1 + 1 + 0.75) / 3) < 1e-3)
     }
 
+    @Test("frames on which a class shows less than half of its most are judged by themselves, too")
+    func hidden() {
+        var scores = ClipScores()
+        scores.add(prediction(), clip)
+        #expect(scores.metrics["hidden_M_J"] == nil)
+        var clip = clip, found = prediction()
+        // Of the four pixels of class 2 one is left, and all four are marked.
+        clip.frames[2] = Self.frame { $0 == 0 ? 2 : 0 }
+        found[2].logits = found[0].logits
+        scores.add(found, clip)
+        #expect(scores.metrics["hidden_M_J"] == 25)
+    }
+
     @Test("frames without a truth, and slots of the background, do not count")
     func leftOut() {
         var scores = ClipScores(), clip = clip

@@ -75,6 +75,15 @@ struct EvaluationTests {
         #expect(abs(10 * log10(power) + 30) < 0.3)
     }
 
+    @Test("with the sound off the truth stays")
+    func off() throws {
+        let clip = SyntheticClips(.init(seed: 4, count: 1)).clip(0)
+        let deaf = SoundChange.off.applied(to: clip, number: 0, other: nil)
+        #expect(deaf.frames.map(\.truth) == clip.frames.map(\.truth))
+        #expect(deaf.frames.allSatisfy { $0.sound.allSatisfy { $0 == 0 } })
+        #expect(deaf.frames.map(\.sound.count) == clip.frames.map(\.sound.count))
+    }
+
     @Test("swapped clips have another clip's sound and keep their truth")
     func swapped() throws {
         let (clip, other) = (SquareClips().clip(0), SquareClips().clip(1))

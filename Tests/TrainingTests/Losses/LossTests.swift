@@ -25,6 +25,17 @@ struct LossTests {
         #expect(binaryCrossEntropy(huge, Tensor([0, 1], shape: [2])).scalar == 200)
     }
 
+    @Test("of some masks alone, in any order, and their gradient")
+    func someMasks() throws {
+        let leaf = logits.tracked()
+        let compared = MaskComparison(leaf, rows: [2, 0], truth: truth.gathered([2, 0]))
+        let expected = binaryCrossEntropy(leaf[rows: 0..<1], truth[rows: 0..<1])
+        #expect(abs(compared.entropy(1..<2).scalar - expected.scalar) < 1e-6)
+        let found = try #require(gradients(of: compared.entropy(1..<2))[leaf]).values
+        let plain = try #require(gradients(of: expected)[leaf]).values
+        #expect(zip(found, plain).allSatisfy { abs($0 - $1) < 1e-7 })
+    }
+
     @Test("overlap of masks; an empty truth is a constant without a gradient")
     func overlap() throws {
         let rows = (0..<3).map { row -> Double in
@@ -32,9 +43,12 @@ struct LossTests {
             let inside = pairs.reduce(0) { $0 + $1.0 * $1.1 }
             return 1 - inside / (pairs.reduce(0) { $0 + $1.0 + $1.1 } - inside + 1e-6)
         }
-        #expect(abs(Double(overlapLoss(logits, truth).scalar) - rows.reduce(0, +) / 3) < 1e-6)
+        func overlap(_ logits: Tensor, _ truth: Tensor) -> Tensor {
+            MaskComparison(logits, rows: [0, 1, 2], truth: truth).overlap(0..<3)
+        }
+        #expect(abs(Double(overlap(logits, truth).scalar) - rows.reduce(0, +) / 3) < 1e-6)
         let leaf = logits.tracked()
-        let loss = overlapLoss(leaf, Tensor([3, 40]))
+        let loss = overlap(leaf, Tensor([3, 40]))
         #expect(loss.scalar == 1)
         #expect(try #require(gradients(of: loss)[leaf]).values.allSatisfy { $0 == 0 })
     }
