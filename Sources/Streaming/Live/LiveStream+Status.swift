@@ -13,7 +13,10 @@ extension LiveStream {
             (status.width, status.height) = (frame.width, frame.height)
         }
         status.outputs = outputs.withLock { $0 }.map { StreamStatus.Output($0.output.status) }
-        if let recorder { status.outputs.append(StreamStatus.Output(recorder.status)) }
+        if let recorder {
+            status.outputs.append(StreamStatus.Output(recorder.status))
+            status.isRecording = recorder.isRecording
+        }
         numbers.withLock { $0 }.tell(&status, at: now)
         judge(&status, hasBeenUp: inputs[.video]?.hasBeenUp ?? false)
         return status

@@ -152,6 +152,8 @@ package final class LiveStream: Sendable {
         guard isChanged else { return }
         waiting.withLock { $0 = [] }
         found.put(nil)
+        // What was true when it was paused must not pass for now.
+        numbers.withLock { ($0.level, $0.gate, $0.maskAge, $0.skew) = (nil, .absent, nil, nil) }
         report(.stream, nil, isPaused ? "paused" : "resumed")
     }
 

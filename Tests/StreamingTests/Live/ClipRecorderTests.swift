@@ -204,7 +204,8 @@ struct ClipRecorderTests {
         worker.add(stream) { SyntheticSegmenter() }
         stream.note(.video, .up)
         for tick in 0..<75 {
-            if tick == 25 { #expect(stream.record(for: .seconds(1))) }
+            if tick == 25 { #expect(!stream.status.isRecording && stream.record(for: .seconds(1))) }
+            if tick == 45 { #expect(stream.status.isRecording) }
             let time = MediaClock.now
             stream.take(
                 AudioBlock(

@@ -237,7 +237,10 @@ struct LiveStreamTests {
         #expect(stream.status.video.received == 0)
         stream.setPaused(false)
         play(stream, seconds: 0.5)
-        #expect(stream.status.framesSegmented > 0)
+        #expect(stream.status.framesSegmented > 0 && stream.status.audioLevel != nil)
+        Thread.sleep(forTimeInterval: 0.2)
+        stream.setPaused(true)
+        #expect(stream.status.audioLevel == nil && stream.status.gate == "absent")
         worker.stop()
         stream.stop()
     }

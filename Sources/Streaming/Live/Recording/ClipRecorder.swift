@@ -50,6 +50,7 @@ package final class ClipRecorder: Sendable {
     private let classes = Mutex<[String]>([])
     private let asked = Mutex<MediaTime?>(nil)
     private let told: Mutex<LiveOutputStatus>
+    private let hasOpenClip = Mutex(false)
     private let isStopped = Mutex(false)
     private let ended = DispatchSemaphore(value: 0)
 
@@ -66,6 +67,7 @@ package final class ClipRecorder: Sendable {
     }
 
     var status: LiveOutputStatus { told.withLock { $0 } }
+    var isRecording: Bool { hasOpenClip.withLock { $0 } }
 
     /// - Parameter names: of the model, background first. Nothing is recorded before they are known.
     func setClasses(_ names: [String]) { classes.withLock { $0 = names } }
@@ -121,6 +123,7 @@ package final class ClipRecorder: Sendable {
                 clips.fail(at: MediaClock.now)
                 told.withLock { ($0.problem, $0.restarts) = ("\(error)", $0.restarts + 1) }
             }
+            hasOpenClip.withLock { $0 = clips.isOpen }
         }
         do { try clips.close() } catch { told.withLock { $0.problem = "\(error)" } }
         ended.signal()

@@ -26,6 +26,9 @@ struct ClipSequence {
         (self.settings, self.stream, self.sound) = (settings, stream, sound)
     }
 
+    /// Whether a clip is open.
+    var isOpen: Bool { current != nil }
+
     /// Whether the last clip could be written.
     var isWell: Bool { failures == 0 }
 
