@@ -5,7 +5,7 @@ import TensorEngine
 
 /// What weights of linear layers are kept as.
 enum Precision: String, CaseIterable, ExpressibleByArgument {
-    case float32
+    case float32, int8
 
     static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 
@@ -13,6 +13,7 @@ enum Precision: String, CaseIterable, ExpressibleByArgument {
     func load<Model>(_ build: (Weights) throws -> Model) throws -> Model {
         switch self {
         case .float32: try Weights.load(SeededSource(), build)
+        case .int8: try Weights.load(RoundedSource(SeededSource()), build)
         }
     }
 }

@@ -75,7 +75,7 @@ struct CalibrationOptions: ParsableArguments {
     private func run(_ file: String, _ bundle: ModelBundle, _ bank: LabelBank) throws {
         var settings = StreamSession.Settings()
         settings.duration = MediaTime(seconds: Self.clipSeconds)
-        settings.audioHop = MediaTime(seconds: Self.audioHop)
+        settings.economy.audioHop = MediaTime(seconds: Self.audioHop)
         let segmenter = TAViSSegmenter(bundle.model, bank: bank, side: bundle.info.imageSize)
         _ = try StreamSession(file, settings).run(segmenter)
     }

@@ -144,7 +144,7 @@ struct BenchTests {
     @Test(
         "a report that is none is an error before anything is timed",
         arguments: [
-            ("{", ""), (#"{"stages": []}"#, "program"),
+            ("{", "no report of times"), (#"{"stages": []}"#, "program"),
             (#"{"program": "p", "stages": [{"name": "linear-6x4096x1024"}]}"#, "stages.Index 0.seconds"),
             (#"{"program": "p", "stages": [{"name": "x", "seconds": "long"}]}"#, "another type"),
             (#"{"program": "p", "stages": [{"name": "x", "seconds": 0}]}"#, "x takes 0"),

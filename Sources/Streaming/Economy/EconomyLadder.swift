@@ -39,6 +39,8 @@ package struct EconomyLadder: Sendable {
     private static let fewestNotes = 3
     /// Share of the delays that must not be late.
     private static let judgedShare = 0.9
+    /// Seconds without work after which frames are counted anew.
+    private static let pause = 0.5
     /// Share of the wanted rate that passes for it: frames come unevenly.
     private static let rateTolerance = 0.95
 
@@ -46,6 +48,7 @@ package struct EconomyLadder: Sendable {
     private let steps: [Economy]
     private var notes: [Note] = []
     private var periodStart: MediaTime?
+    private var lastNote: MediaTime?
     private var calmSince: MediaTime?
     private var calm: MediaTime
     private var lastStepUp: MediaTime?
@@ -70,9 +73,11 @@ package struct EconomyLadder: Sendable {
     ///
     /// - Returns: whether the level has changed.
     package mutating func note(_ note: Note, at now: MediaTime) -> Bool {
-        guard let start = periodStart else {
-            // The time that this one took lies before the period.
-            periodStart = now
+        defer { lastNote = now }
+        guard let start = periodStart, let lastNote, (now - lastNote).seconds < note.work.seconds + Self.pause
+        else {
+            // The time that this one took lies before the period; a pause of the source is nobody's slowness.
+            (notes, periodStart) = ([], now)
             return false
         }
         notes.append(note)
