@@ -79,7 +79,7 @@ let package = Package(
         .executableTarget(
             name: "tavisbench",
             dependencies: [
-                "CKernels", "Models", "Training",
+                "CKernels", "Media", "Models", "Streaming", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["TensorEngine"], path: "Tests/TestSupport"),

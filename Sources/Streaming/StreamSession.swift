@@ -82,10 +82,9 @@ package final class StreamSession {
         _ segmenter: any FrameSegmenter, report: (Progress, FrameAnalysis) -> Void = { _, _ in },
         noteEconomy: (EconomyStatus, MediaTime) -> Void = { _, _ in }
     ) throws -> Summary {
-        segmenter.use(settings.economy)
         let analyzer = FrameAnalyzer(
             segmenter, tracker: ObjectTracker(settings.windows == .official ? .independentWindows : .init()),
-            alwaysRuns: settings.outputs.logits != nil, slots: settings.economy.slots)
+            alwaysRuns: settings.outputs.logits != nil, economy: settings.economy)
         var summary = Summary()
         var pace = settings.frameRate.map { FramePace(frameRate: $0, settings.economy) }
         try outputs.begin()
@@ -102,7 +101,7 @@ package final class StreamSession {
                     time: aligned.frame.pts),
                 analysis)
             if let status = pace?.frameDone() {
-                use(status.economy, segmenter)
+                use(status.economy, analyzer)
                 noteEconomy(status, aligned.frame.pts)
             }
         }
@@ -114,8 +113,8 @@ package final class StreamSession {
         return summary
     }
 
-    private func use(_ economy: Economy, _ segmenter: any FrameSegmenter) {
-        segmenter.use(economy)
+    private func use(_ economy: Economy, _ analyzer: FrameAnalyzer) {
+        analyzer.use(economy)
         if settings.windows == .causal { aligner.schedule = .causal(hop: economy.audioHop) }
     }
 

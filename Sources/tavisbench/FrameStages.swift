@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Media
 import Models
+import Streaming
 import TensorEngine
 
 // Whole frames of TAViS, as in the official test and as a live stream has them.
@@ -77,11 +79,12 @@ extension StageGroups {
     private static func streams(_ model: String) -> [Stage<TAViS>] {
         [
             Stage(model + "-stream-224", kind: .stream, gmac: 0, peerName: model + "-frame-224") { model in
-                LiveFrames(model, slots: nil, keepsImageToken: false).next
+                LiveFrames(model, slots: nil, spreads: false).next
             },
-            // The picture's ImageBind token as seldom as the sound; one object sounds, and the whole scene is marked.
+            // The picture's ImageBind token as seldom as the sound, the work on both spread over the frames between; one
+            // object sounds, and the whole scene is marked.
             Stage(model + "-realtime-224", kind: .stream, gmac: 0, peerName: model + "-frame-224") { model in
-                LiveFrames(model, slots: [0, model.config.sceneSlot], keepsImageToken: true).next
+                LiveFrames(model, slots: [0, model.config.sceneSlot], spreads: true).next
             },
         ]
     }
@@ -96,9 +99,11 @@ private struct FrameInput {
 
     func sound(_ model: TAViS) -> TAViS.AudioPrompts { model.audioPrompts(mel: mel) }
 
-    func picture(_ model: TAViS) -> Tensor {
+    func picture(_ model: TAViS) -> Tensor { pictureSteps(model).finished() }
+
+    func pictureSteps(_ model: TAViS) -> Stepwise<Tensor> {
         let side = model.config.imageBindSide
-        return model.densePrompt(image: resizeBilinear(plain, height: side, width: side))
+        return model.densePromptSteps(image: resizeBilinear(plain, height: side, width: side))
     }
 
     func segment(_ model: TAViS, _ prompts: TAViS.AudioPrompts, _ dense: Tensor, slots: [Int]? = nil) {
@@ -109,32 +114,54 @@ private struct FrameInput {
 
 /// A stream that is always behind: each frame is the newest one.
 private final class LiveFrames {
-    private static let hop = Duration.milliseconds(500)
+    private static let hop = MediaTime.milliseconds(500)
 
     private let model: TAViS
     private let slots: [Int]?
-    private let keepsImageToken: Bool
+    private let spreads: Bool
     private let input = FrameInput()
-    private let clock = ContinuousClock()
     private var prompts: TAViS.AudioPrompts
     private var dense: Tensor
-    private var nextHop: ContinuousClock.Instant
+    /// When the next window of sound is due.
+    private var nextHop: MediaTime
+    private var work: (sound: SpreadWork<TAViS.AudioPrompts>, picture: SpreadWork<Tensor>)?
+    private var last = MediaClock.now
 
-    /// - Parameter keepsImageToken: whether it is made anew with the sound only.
-    init(_ model: TAViS, slots: [Int]?, keepsImageToken: Bool) {
-        (self.model, self.slots, self.keepsImageToken) = (model, slots, keepsImageToken)
+    /// - Parameter spreads: whether sound and image token are both made anew twice a second, spread over the frames
+    ///   between; otherwise the sound at once, and the token for each frame.
+    init(_ model: TAViS, slots: [Int]?, spreads: Bool) {
+        (self.model, self.slots, self.spreads) = (model, slots, spreads)
         prompts = input.sound(model)
         dense = input.picture(model)
-        nextHop = clock.now + Self.hop
+        nextHop = MediaClock.now + Self.hop
     }
 
     func next() {
-        let now = clock.now, isDue = now >= nextHop
-        if isDue {
-            prompts = input.sound(model)
-            nextHop = max(nextHop + Self.hop, now)
+        let now = MediaClock.now
+        defer { last = now }
+        if spreads {
+            spread(at: now)
+        } else {
+            if now >= nextHop {
+                prompts = input.sound(model)
+                nextHop = max(nextHop + Self.hop, now)
+            }
+            dense = input.picture(model)
         }
-        if isDue || !keepsImageToken { dense = input.picture(model) }
         input.segment(model, prompts, dense, slots: slots)
+    }
+
+    private func spread(at now: MediaTime) {
+        if now >= nextHop || work == nil {
+            if var late = work { (prompts, dense) = (late.sound.finish(), late.picture.finish()) }
+            work = (
+                SpreadWork(model.audioPromptSteps(mel: input.mel), from: now, over: Self.hop),
+                SpreadWork(input.pictureSteps(model), from: now, over: Self.hop)
+            )
+            nextHop = now + Self.hop
+        }
+        let spacing = now - last
+        if let newest = work?.sound.advance(at: now, spacing: spacing) { prompts = newest }
+        if let newest = work?.picture.advance(at: now, spacing: spacing) { dense = newest }
     }
 }

@@ -7,7 +7,7 @@ import Streaming
 struct EconomyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How much is done anew for each frame: quality, all but the sound; balanced, the image token five times a second; realtime, sound and image token twice a second. The options below change single values.",
+            "How much is done anew for each frame: quality, all but the sound; balanced, the image token five times a second; realtime, sound and image token twice a second, their work spread. The options below change single values.",
             valueName: "quality|balanced|realtime"))
     var profile: EconomyProfile?
 
@@ -29,6 +29,13 @@ struct EconomyOptions: ParsableArguments {
             valueName: "seconds"))
     var memoryHop: Double?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Spread the work on sound and on image tokens over the frames until the next are due, and use it from then on: frames take equally long, and are a hop later to show what is heard."
+    )
+    var spread: Bool?
+
     @Option(
         help: ArgumentHelp(
             "all: decode also what cannot be shown; the masks are the same.", valueName: "active|all"))
@@ -45,7 +52,8 @@ struct EconomyOptions: ParsableArguments {
 
     /// Whether anything is asked for but the usual.
     var isGiven: Bool {
-        profile != nil || audioHop != nil || imageHop != nil || memoryHop != nil || slots != .active
+        profile != nil || audioHop != nil || imageHop != nil || memoryHop != nil || spread != nil
+            || slots != .active
     }
 
     var economy: Economy {
@@ -53,6 +61,7 @@ struct EconomyOptions: ParsableArguments {
         if let audioHop { economy.audioHop = MediaTime(seconds: audioHop) }
         if let imageHop { economy.imageHop = MediaTime(seconds: imageHop) }
         if let memoryHop { economy.memoryHop = MediaTime(seconds: memoryHop) }
+        if let spread { economy.spreads = spread }
         economy.slots = slots
         return economy
     }

@@ -234,6 +234,7 @@ struct EvalCommand: ParsableCommand {
             named["audio_hop"] = "\(used.audioHop.seconds)"
             named["image_hop"] = "\(used.imageHop.seconds)"
             named["memory_hop"] = "\(used.memoryHop.seconds)"
+            named["spread"] = "\(used.spreads)"
         }
         return named
     }

@@ -22,9 +22,7 @@ struct StreamPredictor: ClipPredictor {
     }()
 
     func predict(_ clip: AnnotatedClip) throws -> [PredictedFrame] {
-        let segmenter = segmenter()
-        segmenter.use(economy)
-        let analyzer = FrameAnalyzer(segmenter, slots: economy.slots)
+        let analyzer = FrameAnalyzer(segmenter(), economy: economy)
         var heard: Streaming.AudioWindow?
         return try clip.frames.enumerated().map { number, frame in
             let time = MediaTime(seconds: Double(number) * spacing.seconds)

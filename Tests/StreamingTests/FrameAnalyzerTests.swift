@@ -91,7 +91,9 @@ struct FrameAnalyzerTests {
     @Test("only slots that can be shown are decoded, and the same is shown as with all")
     func activeSlots() throws {
         let all = SyntheticSegmenter()
-        let (analyzer, reference) = (FrameAnalyzer(model), FrameAnalyzer(all, slots: .all))
+        var economy = Economy()
+        economy.slots = .all
+        let (analyzer, reference) = (FrameAnalyzer(model), FrameAnalyzer(all, economy: economy))
         for number in 0..<14 {
             // Loud, then quiet: after two windows these are other objects.
             let amplitude: Float = number < 6 ? 0.9 : 0.3
@@ -112,6 +114,55 @@ struct FrameAnalyzerTests {
         let analyzer = FrameAnalyzer(model)
         for number in 0..<3 { _ = try analyzer.analyze(frame(number, window: 0, amplitude: 0.9)) }
         #expect(model.asked == [[0, 1, 2, 3, 4], [0, 1], [0, 1]])
+    }
+
+    @Test("work on a window is spread over the frames until the next one, and serves from then on")
+    func spreads() throws {
+        model.steps = 10
+        let analyzer = FrameAnalyzer(model, economy: spreading)
+        // Five frames of 40 ms each share a window; the second is the first to be spread.
+        var steps: [Int] = []
+        var classes: [Set<String>] = []
+        var ends: [MediaTime] = []
+        for number in 0..<25 {
+            let found = try analyzer.analyze(
+                frame(number, window: number / 5, amplitude: number < 10 ? 0.9 : 0.3))
+            steps.append(model.stepsDone)
+            ends.append(found.windowEnd)
+            classes.append(Set(found.objects.map(\.className)))
+        }
+        #expect(steps == [10, 10, 10, 10, 10] + Array(stride(from: 12, through: 50, by: 2)))
+        // The first window at once, the others with the last frame before the next.
+        let expected = [0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 5, 5, 5, 5, 10, 10, 10, 10, 10, 15, 15, 15, 15, 15, 20]
+        #expect(ends == expected.map { .milliseconds(40 * Int64($0)) })
+        #expect(classes[8].isEmpty && classes[9] == ["loud"] && classes[24] == ["quiet"])
+    }
+
+    @Test("silence and what follows it are not spread; what is late is finished with the next window")
+    func spreadsNotAtFirst() throws {
+        model.steps = 10
+        let analyzer = FrameAnalyzer(model, economy: spreading)
+        _ = try analyzer.analyze(frame(0, window: 0, amplitude: 0.9))
+        #expect(model.stepsDone == 10)
+        // Silence in the middle of spread work.
+        _ = try analyzer.analyze(frame(5, window: 1, amplitude: 0.9))
+        let silent = try analyzer.analyze(frame(6, window: 2, amplitude: 0))
+        #expect(silent.gate == .silent && silent.windowEnd == .milliseconds(240))
+        let before = model.stepsDone
+        #expect(try analyzer.analyze(frame(7, window: 2, amplitude: 0)).gate == .silent)
+        #expect(model.stepsDone == before)
+        let again = try analyzer.analyze(frame(8, window: 3, amplitude: 0.9))
+        #expect(
+            again.gate == .open && model.stepsDone == before + 10 && again.windowEnd == .milliseconds(320))
+        // The next one comes early, as after a jump in time.
+        _ = try analyzer.analyze(frame(9, window: 4, amplitude: 0.9))
+        #expect(try analyzer.analyze(frame(10, window: 5, amplitude: 0.9)).windowEnd == .milliseconds(360))
+    }
+
+    private var spreading: Economy {
+        var economy = Economy()
+        (economy.audioHop, economy.spreads) = (.milliseconds(200), true)
+        return economy
     }
 
     @Test("the gate closes at once and objects come back with their ids")

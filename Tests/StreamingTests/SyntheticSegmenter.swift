@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Media
+import Models
 import Streaming
 import TensorEngine
 
@@ -33,6 +34,22 @@ final class SyntheticSegmenter: FrameSegmenter {
         }
         return HeardSound(parts: parts, scene: probabilities.map { $0 + scoreDefect })
     }
+
+    /// Steps that a window of sound is worked on in.
+    var steps = 1
+
+    func hearing(_ samples: [Float]) -> Stepwise<HeardSound> {
+        func step(_ left: Int) -> Stepwise<HeardSound> {
+            left == 0
+                ? .done(hear(samples))
+                : .next(left: Float(left)) { [self] in
+                    stepsDone += 1
+                    return step(left - 1)
+                }
+        }
+        return step(steps)
+    }
+    private(set) var stepsDone = 0
 
     func look(at slots: [Int]) -> [[Float]]? {
         looked.append(slots)

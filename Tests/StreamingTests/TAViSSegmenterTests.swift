@@ -9,7 +9,9 @@ import Testing
 /// The real model at tiny dimensions, with weights seeded by their names.
 @Suite("TAViS in the stream")
 struct TAViSSegmenterTests {
-    private static let bundle = Result {
+    private static let bundle = Result { try tiny(imageBlocks: 1) }
+
+    private static func tiny(imageBlocks: Int) throws -> ModelBundle {
         var sam2 = SAM2Config(
             version: .v2_0,
             trunk: HieraConfig(
@@ -17,7 +19,7 @@ struct TAViSSegmenterTests {
                 windows: [8, 4, 14, 7]))
         (sam2.memoryAttentionLayers, sam2.memoryAttentionHidden, sam2.decoderHidden) = (1, 64, 64)
         var imageBind = ImageBindConfig(
-            vision: TowerConfig(dim: 32, blocks: 1, heads: 2),
+            vision: TowerConfig(dim: 32, blocks: imageBlocks, heads: 2),
             audio: TowerConfig(dim: 64, blocks: 1, heads: 2),
             text: TowerConfig(dim: 32, blocks: 1, heads: 2), embeddingDim: 32)
         imageBind.vocabulary = 64
@@ -127,6 +129,30 @@ struct TAViSSegmenterTests {
             return saving.segment(shown, slots: [0, 5]).values == full?.segment(shown, slots: [0, 5]).values
         }
         #expect(fresh.indices.filter { fresh[$0] } == [0, 5, 11, 12, 13])
+    }
+
+    @Test("an image token whose work is spread serves from the last frame of its hop, the same token")
+    func spreadImageToken() throws {
+        let bundle = try Self.tiny(imageBlocks: 10)
+        func make(imageHop: MediaTime, spreads: Bool) throws -> TAViSSegmenter {
+            let made = TAViSSegmenter(bundle.model, bank: try #require(bundle.labelBank), side: 224)
+            var economy = Economy()
+            (economy.imageHop, economy.spreads) = (imageHop, spreads)
+            made.use(economy)
+            _ = made.hear((0..<32_000).map { 0.5 * sin(Float($0) * 0.2) })
+            return made
+        }
+        let saving = try make(imageHop: .milliseconds(200), spreads: true)
+        // Whose token a frame has shows in its masks.
+        let tokens = try (0..<15).map { number in
+            let masks = saving.segment(frame(number), slots: [0]).values
+            return try [0, 5, 10].filter { $0 <= number }.last { first in
+                let other = try make(imageHop: .seconds(9), spreads: false)
+                if first < number { _ = other.segment(frame(first), slots: [0]) }
+                return other.segment(frame(number), slots: [0]).values == masks
+            }
+        }
+        #expect(tokens == [0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 5, 5, 5, 5, 10])
     }
 
     @Test("what sounds as a whole is one object, named after what is heard")

@@ -59,7 +59,11 @@ struct SynthCommandTests {
             try files(place.path("a")), try files(place.path("b")), try files(place.path("c"))
         )
         #expect(a.count == 3 + 2 * (11 + 1 + 125))
-        let different = a.filter { b[$0.key] != $0.value }.keys.sorted()
+        let different = a.filter { b[$0.key] != $0.value }.keys.sorted().map { name in
+            guard let one = a[name], let other = b[name] else { return "\(name): missing" }
+            let first = zip(one, other).enumerated().first { $1.0 != $1.1 }?.offset
+            return "\(name): \(one.count) and \(other.count) bytes, first unlike \(first ?? -1)"
+        }
         #expect(different.isEmpty && a.count == b.count, "\(different.prefix(5))")
         #expect(Set(a.keys) != Set(c.keys))
     }

@@ -41,8 +41,19 @@ public struct AudioTower: Sendable {
     ///
     /// `mel [B, 128, 204]` → `[B, 229, D]`; token 1 + 19·row + column covers mel rows 10·row … +15 and frames
     /// 10·column … +15.
-    public func trunk(_ mel: Tensor) -> Tensor {
-        blocks.reduce(tokens(mel)) { x, block in checkpointed([x]) { block($0[0]) } }
+    public func trunk(_ mel: Tensor) -> Tensor { steps(mel, left: 0) { .done($0) }.finished() }
+
+    /// `trunk` in steps.
+    ///
+    /// - Parameters:
+    ///   - left: the work that follows, which `then` begins with the trunk's tokens.
+    func steps<Result>(
+        _ mel: Tensor, left: Float, then: @escaping (Tensor) -> Stepwise<Result>
+    ) -> Stepwise<Result> {
+        let rows = mel.shape[0] * positions.shape[1]
+        return .next(left: left + blocks.work(rows: rows)) {
+            blocks.steps(tokens(mel), rows: rows, left: left, apply: { $0($2) }, then: then)
+        }
     }
 
     /// Patches with class token and positions.

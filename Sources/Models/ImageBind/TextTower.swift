@@ -48,17 +48,22 @@ public struct TextTower: Sendable {
     ///   - select: a position per row.
     /// - Returns: `[N, D]`
     public func trunk(_ embeddings: Tensor, select: [Int]) -> Tensor {
+        steps(embeddings, select: select) { .done($0) }.finished()
+    }
+
+    /// `trunk` in steps; what follows it is none.
+    func steps<Result>(
+        _ embeddings: Tensor, select: [Int], then: @escaping (Tensor) -> Stepwise<Result>
+    ) -> Stepwise<Result> {
         let rows = TokenRows(lengths: select.map { $0 + 1 })
         let padded = embeddings.shape[1]
         let x = tokens(embeddings).reshaped(-1, config.dim)
             .gathered(rows.tokens.map { $0.row * padded + $0.position })
-        var states = x.reshaped(1, -1, config.dim)
-        for (index, block) in blocks.enumerated() {
-            states = checkpointed([states]) {
-                index < blocks.count - 1 ? block($0[0], rows: rows) : block.lastTokens($0[0], rows: rows)
-            }
-        }
-        return states.reshaped(-1, config.dim).gathered(rows.places)
+        let last = blocks.count - 1
+        return blocks.steps(
+            x.reshaped(1, -1, config.dim), rows: x.shape[0], left: 0,
+            apply: { $1 < last ? $0($2, rows: rows) : $0.lastTokens($2, rows: rows) },
+            then: { then($0.reshaped(-1, config.dim).gathered(rows.places)) })
     }
 
     /// The residual stream after the last block at all positions. `[N, L, D] → [N, L, D]`

@@ -48,11 +48,17 @@ public struct VisionTower: Sendable {
     ///   - firstTokenOnly: compute the last block for the class token alone.
     /// - Returns: `[B, 1 + (S/14)², D]`, or `[B, 1, D]`.
     public func trunk(_ image: Tensor, firstTokenOnly: Bool = false) -> Tensor {
-        let x = preNorm(tokens(image))
-        let last = blocks.count - 1
-        return blocks.indices.reduce(x) { x, i in
-            checkpointed([x]) { blocks[i]($0[0], queries: firstTokenOnly && i == last ? 1 : nil) }
-        }
+        steps(image, firstTokenOnly: firstTokenOnly) { .done($0) }.finished()
+    }
+
+    /// `trunk` in steps; the first is the work of the call.
+    func steps<Result>(
+        _ image: Tensor, firstTokenOnly: Bool, then: @escaping (Tensor) -> Stepwise<Result>
+    ) -> Stepwise<Result> {
+        let x = preNorm(tokens(image)), last = blocks.count - 1
+        return blocks.steps(
+            x, rows: x.shape[0] * x.shape[1], left: 0,
+            apply: { $0($2, queries: firstTokenOnly && $1 == last ? 1 : nil) }, then: then)
     }
 
     /// Patches with class token and positions, before the first norm.

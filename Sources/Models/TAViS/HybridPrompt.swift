@@ -27,24 +27,33 @@ struct HybridPrompt: Sendable {
         self.textDim = textDim
     }
 
+    /// The text that sound is put into; nil for prompts of sound alone.
+    ///
+    /// - Parameters:
+    ///   - objects: `[B, N, A]`, after stage A.
+    ///   - token: `[B, A]`, the undivided sound.
+    func text(
+        objects: Tensor, token: Tensor, position: TAViSConfig.PseudoTextPosition
+    ) -> PseudoText.Rows? {
+        let (b, n, a) = (objects.shape[0], objects.shape[1], objects.shape[2])
+        // All objects first, then the scenes.
+        return pseudoText?.rows(
+            n > 0 ? concat([objects.reshaped(b * n, a), token]) : token, position: position)
+    }
+
     /// - Parameters:
     ///   - queries: `[B, N, A]`, after stage W; N of 0 gives the scene's prompt alone.
     ///   - objects: `[B, N, A]`, after stage A.
     ///   - token: `[B, A]`, the undivided sound.
-    ///   - isTrained: whether gradients flow back through the tower.
-    ///   - tower: text trunk read at one position per row: (embeddings `[R, tokens, T]`, positions) → `[R, T]`.
+    ///   - rows: what the pseudo-text of the objects and the scene became, `[B · (N + 1), T]`; nil where there is none.
     /// - Returns: sparse prompts `[B, N + 1, dim]`, pseudo-text rows of the objects `[B, N, T]`: 0 where there are none.
     func callAsFunction(
-        queries: Tensor, objects: Tensor, token: Tensor, position: TAViSConfig.PseudoTextPosition,
-        isTrained: Bool, tower: (Tensor, [Int]) -> Tensor
+        queries: Tensor, objects: Tensor, token: Tensor, rows: Tensor?
     ) -> (sparse: Tensor, pseudoText: Tensor) {
-        let (b, n, a) = (objects.shape[0], objects.shape[1], objects.shape[2])
+        let (b, n) = (objects.shape[0], objects.shape[1])
         var audioPrompt = scene(token).reshaped(b, 1, -1)
         if n > 0 { audioPrompt = concat([audioMLP(query(queries)), audioPrompt], axis: 1) }
-        guard let pseudoText else { return (aggregate(audioPrompt), Tensor([b, n, textDim])) }
-        // All objects first, then the scenes.
-        let sources = n > 0 ? concat([objects.reshaped(b * n, a), token]) : token
-        let rows = pseudoText.rows(sources, position: position, isTrained: isTrained, tower: tower)
+        guard let pseudoText, let rows else { return (aggregate(audioPrompt), Tensor([b, n, textDim])) }
         let objectRows = rows[rows: 0..<b * n].reshaped(b, n, textDim)
         let sceneRows = rows[rows: b * n..<b * (n + 1)].reshaped(b, 1, textDim)
         let textPrompt = pseudoText.prompt(n > 0 ? concat([objectRows, sceneRows], axis: 1) : sceneRows)
@@ -53,7 +62,15 @@ struct HybridPrompt: Sendable {
 }
 
 /// Text rows made from sound, and prompts made from them.
-private struct PseudoText: Sendable {
+struct PseudoText: Sendable {
+    /// Rows, one per source.
+    enum Rows {
+        /// What the text tower gives at one position of each: embeddings `[R, tokens, T]`.
+        case tower(embeddings: Tensor, positions: [Int])
+        /// `[R, T]`
+        case made(Tensor)
+    }
+
     /// Text rows to prompts, `[.., T] → [.., dim]`.
     let prompt: Linear
     private let maker: Maker
@@ -84,13 +101,10 @@ private struct PseudoText: Sendable {
         self.textDim = textDim
     }
 
-    /// `sources [R, A]` → `[R, T]`
-    func rows(
-        _ sources: Tensor, position: TAViSConfig.PseudoTextPosition, isTrained: Bool,
-        tower: (Tensor, [Int]) -> Tensor
-    ) -> Tensor {
+    /// Of `sources [R, A]`.
+    func rows(_ sources: Tensor, position: TAViSConfig.PseudoTextPosition) -> Rows {
         switch maker {
-        case .perceptron(let perceptron): return perceptron(sources)
+        case .perceptron(let perceptron): return .made(perceptron(sources))
         case .tower(let selection, let embeddings):
             let generated = embeddings(sources).reshaped(sources.shape[0], -1, textDim)
             let positions =
@@ -98,8 +112,7 @@ private struct PseudoText: Sendable {
                 case .argmax: selection(sources).argmax()
                 case .last: Array(repeating: generated.shape[1] - 1, count: sources.shape[0])
                 }
-            let rows = tower(generated, positions)
-            return isTrained ? rows : rows.detached()
+            return .tower(embeddings: generated, positions: positions)
         }
     }
 }

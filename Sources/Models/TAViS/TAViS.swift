@@ -95,7 +95,17 @@ public struct TAViS: Sendable {
     ///   - mel: normalised log-mel of 2 s windows, `[B, 128, 204]`.
     ///   - sceneOnly: see `audioPrompts(tokens:sceneOnly:)`.
     public func audioPrompts(mel: Tensor, sceneOnly: Bool = false) -> AudioPrompts {
-        audioPrompts(tokens: imageBind.audio.trunk(mel), sceneOnly: sceneOnly)
+        audioPromptSteps(mel: mel, sceneOnly: sceneOnly).finished()
+    }
+
+    /// `audioPrompts(mel:sceneOnly:)` in steps.
+    public func audioPromptSteps(mel: Tensor, sceneOnly: Bool = false) -> Stepwise<AudioPrompts> {
+        var text: Float = 0
+        if config.pseudoText == .tower {
+            let sources = mel.shape[0] * (sceneOnly ? 1 : config.slots)
+            text = imageBind.text.blocks.work(rows: sources * config.pseudoTextTokens)
+        }
+        return imageBind.audio.steps(mel, left: text) { audioPromptSteps(tokens: $0, sceneOnly: sceneOnly) }
     }
 
     /// - Parameters:
@@ -103,31 +113,47 @@ public struct TAViS: Sendable {
     ///   - sceneOnly: gives the prompt of everything that sounds alone, as its only slot: the sound is not taken apart,
     ///     and one pseudo-text is made instead of six.
     public func audioPrompts(tokens: Tensor, sceneOnly: Bool = false) -> AudioPrompts {
+        audioPromptSteps(tokens: tokens, sceneOnly: sceneOnly).finished()
+    }
+
+    private func audioPromptSteps(tokens: Tensor, sceneOnly: Bool) -> Stepwise<AudioPrompts> {
         let b = tokens.shape[0], d = tokens.shape[2]
         let scene = tokens.sliced(axis: 1, 0..<1).reshaped(b, d)
         let audio = tokens.sliced(axis: 1, 1..<tokens.shape[1])
         let none = Tensor([b, 0, d])
         let (queries, objects) =
             sceneOnly ? (none, none) : decomposition(audio: audio, token: scene, pairing: config.audioPairing)
-        let (sparse, pseudoText) = prompt(
-            queries: queries, objects: objects, token: scene, position: config.pseudoTextPosition,
-            isTrained: config.trainsPseudoText
-        ) { imageBind.text.trunk($0, select: $1) }
-        // The mean of a linear map is the map of the mean.
-        let vectors = adapters(adapterInput(audio.mean(axis: 1)))
-        return AudioPrompts(
-            sparse: sparse, adapters: vectors, queries: queries, objects: objects, scene: scene,
-            pseudoText: pseudoText)
+        func prompts(_ rows: Tensor?) -> Stepwise<AudioPrompts> {
+            let (sparse, pseudoText) = prompt(queries: queries, objects: objects, token: scene, rows: rows)
+            // The mean of a linear map is the map of the mean.
+            let vectors = adapters(adapterInput(audio.mean(axis: 1)))
+            return .done(
+                AudioPrompts(
+                    sparse: sparse, adapters: vectors, queries: queries, objects: objects, scene: scene,
+                    pseudoText: pseudoText))
+        }
+        switch prompt.text(objects: objects, token: scene, position: config.pseudoTextPosition) {
+        case .tower(let embeddings, let positions):
+            return imageBind.text.steps(embeddings, select: positions) {
+                prompts(config.trainsPseudoText ? $0 : $0.detached())
+            }
+        case .made(let rows): return prompts(rows)
+        case nil: return prompts(nil)
+        }
     }
 
     /// The dense prompt of a frame, added to every position of its features.
     ///
     /// - Parameter image: 0 … 1, no mean or deviation removed, `[B, 112, 112, 3]`.
     /// - Returns: `[B, 256]`; 0 without dense prompts.
-    public func densePrompt(image: Tensor) -> Tensor {
-        guard let down else { return Tensor([image.shape[0], config.sam2.hiddenDim]) }
-        let token = imageBind.vision.trunk(image, firstTokenOnly: true)
-        return down(token.reshaped(token.shape[0], -1))
+    public func densePrompt(image: Tensor) -> Tensor { densePromptSteps(image: image).finished() }
+
+    /// `densePrompt` in steps.
+    public func densePromptSteps(image: Tensor) -> Stepwise<Tensor> {
+        guard let down else { return .done(Tensor([image.shape[0], config.sam2.hiddenDim])) }
+        return imageBind.vision.steps(image, firstTokenOnly: true) { token in
+            .done(down(token.reshaped(token.shape[0], -1)))
+        }
     }
 
     /// The slots' masks on one frame, or on one frame each of B samples: then row b · slots + slot is sample b's.

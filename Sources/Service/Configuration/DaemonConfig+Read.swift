@@ -104,6 +104,7 @@ extension DaemonConfig.Stream {
         live.economy.imageHop = section.seconds("image_hop", 0...10, default: Float(usual.imageHop.seconds))
         live.economy.memoryHop = section.seconds(
             "memory_hop", 0...60, default: Float(usual.memoryHop.seconds))
+        live.economy.spreads = section.value("spread", .bool, default: usual.spreads)
         live.economy.slots = section.value("slots", .choice(), default: .active)
         live.ladder.frameRate = section.optional("frame_rate", .int(1...240)).map(Double.init)
     }

@@ -23,6 +23,10 @@ package struct Economy: Sendable, Equatable {
     /// Every how many frames one is segmented, at most.
     package var everyFrames = 1
     package var slots = Slots.active
+    /// Work on a window of sound, and on an image token that serves several frames, is spread evenly over the frames until
+    /// the next one is due, and used from then on: frames take equally long, and show what was heard a hop later. What is
+    /// heard after silence is worked on at once.
+    package var spreads = false
 
     package init() {}
 
@@ -95,7 +99,7 @@ package enum EconomyProfile: String, Sendable, CaseIterable {
     case quality
     /// The image token five times a second.
     case balanced
-    /// Sound, image token and memory twice a second.
+    /// Sound, image token and memory twice a second, their work spread over the frames between.
     case realtime
 
     package var economy: Economy {
@@ -107,6 +111,7 @@ package enum EconomyProfile: String, Sendable, CaseIterable {
         case .realtime:
             economy.audioHop = .milliseconds(500)
             (economy.imageHop, economy.memoryHop) = (.milliseconds(500), .milliseconds(500))
+            economy.spreads = true
         }
         return economy
     }

@@ -183,9 +183,8 @@ final class SegmentLane {
     private func readyAnalyzer() throws -> FrameAnalyzer {
         if let analyzer { return analyzer }
         let made = try make()
-        made.use(ladder.economy)
         let fresh = FrameAnalyzer(
-            made, tracker: ObjectTracker(stream.settings.tracker), slots: ladder.economy.slots)
+            made, tracker: ObjectTracker(stream.settings.tracker), economy: ladder.economy)
         (segmenter, analyzer) = (made, fresh)
         stream.numbers.withLock {
             $0.classes = Array(made.classNames.dropFirst())
@@ -196,7 +195,7 @@ final class SegmentLane {
     }
 
     private func climb() {
-        segmenter?.use(ladder.economy)
+        analyzer?.use(ladder.economy)
         let status = ladder.status
         stream.numbers.withLock { $0.economy = status }
         stream.report(.stream, nil, "economy level \(status.level): \(status.text)")

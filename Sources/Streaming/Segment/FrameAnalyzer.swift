@@ -38,33 +38,51 @@ package struct FrameAnalysis: Sendable {
 package final class FrameAnalyzer {
     private let segmenter: any FrameSegmenter
     private let alwaysRuns: Bool
-    private let slots: Economy.Slots
+    private var economy: Economy
     private var tracker: ObjectTracker
-    private var heard: (window: Int, gate: SoundGate, level: Float?, sound: HeardSound?)?
-    /// How long the newest frame's new window of sound took; nil where it had none.
+    private var heard: Heard?
+    /// A newer window, while work on it is spread.
+    private var hearing: (window: Heard, work: SpreadWork<HeardSound>)?
+    private var lastTime: MediaTime?
+    /// How long the newest frame's work on sound took; nil where it had none.
     private(set) var hearingTime: MediaTime?
 
-    /// - Parameters:
-    ///   - alwaysRuns: gives the logits of all slots, even for frames on which nothing can be marked.
-    ///   - slots: which to decode otherwise.
+    /// A window of sound and what it says.
+    private struct Heard {
+        let window: Int
+        let end: MediaTime
+        let level: Float?
+        /// Nil where the model had no reason to run.
+        var sound: HeardSound?
+
+        var gate: SoundGate { SoundGate(level: level, scene: sound?.scene) }
+    }
+
+    /// - Parameter alwaysRuns: gives the logits of all slots, even for frames on which nothing can be marked.
     package init(
         _ segmenter: any FrameSegmenter, tracker: ObjectTracker = ObjectTracker(), alwaysRuns: Bool = false,
-        slots: Economy.Slots = .active
+        economy: Economy = Economy()
     ) {
         (self.segmenter, self.tracker, self.alwaysRuns) = (segmenter, tracker, alwaysRuns)
-        self.slots = slots
+        self.economy = economy
+        segmenter.use(economy)
+    }
+
+    /// Works so from now on.
+    package func use(_ economy: Economy) {
+        self.economy = economy
+        segmenter.use(economy)
     }
 
     package func analyze(_ aligned: AlignedFrame) throws -> FrameAnalysis {
         let (frame, window) = (aligned.frame, aligned.window)
-        let isNewWindow = heard?.window != window.number
         let start = MediaClock.now
-        if isNewWindow { try hear(window) }
-        hearingTime = isNewWindow ? MediaClock.now - start : nil
+        let (isNewWindow, isAtWork) = try listen(window, at: frame.pts)
+        hearingTime = isAtWork ? MediaClock.now - start : nil
         var analysis = FrameAnalysis(
             number: aligned.number, time: frame.pts, width: frame.width, height: frame.height,
-            gate: heard?.gate ?? .absent, level: heard?.level, windowEnd: window.end, objects: [],
-            labels: [], logits: nil)
+            gate: heard?.gate ?? .absent, level: heard?.level, windowEnd: heard?.end ?? window.end,
+            objects: [], labels: [], logits: nil)
         guard analysis.gate == .open, let sound = heard?.sound else {
             if alwaysRuns { analysis.logits = try mask(frame, slots: nil) }
             tracker.rest(isNewWindow: isNewWindow)
@@ -89,7 +107,7 @@ package final class FrameAnalyzer {
     /// Object slots that may matter on this frame, in order. See `Economy.Slots`.
     private func wantedSlots(_ sound: HeardSound, isNewWindow: Bool) -> [Int] {
         let all = Array(sound.parts.indices)
-        if alwaysRuns || slots == .all || isNewWindow { return all }
+        if alwaysRuns || economy.slots == .all || isNewWindow { return all }
         let existing = tracker.objectSlots
         guard segmenter.remembers else { return existing }
         // What may exist with the next window is to have been remembered then.
@@ -109,17 +127,46 @@ package final class FrameAnalyzer {
         }
     }
 
-    private func hear(_ window: AudioWindow) throws {
-        var level: Float?
-        if window.samples.count >= WindowSchedule.shortestSamples { level = decibels(window.samples) }
-        var sound: HeardSound?
-        if alwaysRuns || SoundGate(level: level, scene: nil) == .open {
-            let silence = [Float](repeating: 0, count: WindowSchedule.windowSamples)
-            let found = try segmenter.hear(level == nil ? silence : window.samples)
-            try Self.requireFinite(found.scene + found.parts.flatMap(\.probabilities), "class scores")
-            sound = found
+    /// Takes in the frame's window of sound, or goes on with it.
+    ///
+    /// - Returns: whether what is heard changed, and whether there was anything to do.
+    private func listen(_ window: AudioWindow, at time: MediaTime) throws -> (changed: Bool, worked: Bool) {
+        defer { lastTime = time }
+        let before = heard?.window
+        if (hearing?.window ?? heard)?.window != window.number {
+            try begin(window, at: time)
+        } else if hearing == nil {
+            return (false, false)
         }
-        heard = (window.number, SoundGate(level: level, scene: sound?.scene), level, sound)
+        if let sound = hearing?.work.advance(at: time, spacing: time - (lastTime ?? time)), let hearing {
+            try take(sound, of: hearing.window)
+        }
+        return (heard?.window != before, true)
+    }
+
+    /// Silence says so at once, and so does the first sound after it.
+    private func begin(_ window: AudioWindow, at time: MediaTime) throws {
+        let isLongEnough = window.samples.count >= WindowSchedule.shortestSamples
+        let newest = Heard(
+            window: window.number, end: window.end, level: isLongEnough ? decibels(window.samples) : nil)
+        guard alwaysRuns || newest.gate == .open else {
+            (heard, hearing) = (newest, nil)
+            return
+        }
+        if var late = hearing { try take(late.work.finish(), of: late.window) }
+        let silence = [Float](repeating: 0, count: WindowSchedule.windowSamples)
+        let work = try segmenter.hearing(isLongEnough ? window.samples : silence)
+        if economy.spreads, economy.audioHop > .zero, heard?.gate == .open, heard?.sound != nil {
+            hearing = (newest, SpreadWork(work, from: time, over: economy.audioHop))
+        } else {
+            try take(work.finished(), of: newest)
+        }
+    }
+
+    private func take(_ sound: HeardSound, of window: Heard) throws {
+        try Self.requireFinite(sound.scene + sound.parts.flatMap(\.probabilities), "class scores")
+        (heard, hearing) = (window, nil)
+        heard?.sound = sound
     }
 
     /// One for each object slot; nil for those that were not decoded.

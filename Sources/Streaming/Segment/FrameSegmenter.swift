@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Media
+package import Models
 package import TensorEngine
 
 /// What a window of sound says by itself.
@@ -34,6 +35,9 @@ package protocol FrameSegmenter: AnyObject {
     /// - Parameter samples: mono, 16 kHz, −1…1; at least one 25 ms frame, at most 2 s.
     func hear(_ samples: [Float]) throws -> HeardSound
 
+    /// `hear` in steps: what is computed is used from the frame after the last of them.
+    func hearing(_ samples: [Float]) throws -> Stepwise<HeardSound>
+
     /// - Parameter slots: which to give, the object slots counted as `HeardSound.parts` are; nil gives these and then the
     ///   whole scene, unless that is the only part.
     /// - Returns: mask logits `[slots, h, w]`. They cover the whole frame; h and w need not have its proportions.
@@ -56,6 +60,7 @@ package protocol FrameSegmenter: AnyObject {
 }
 
 extension FrameSegmenter {
+    package func hearing(_ samples: [Float]) throws -> Stepwise<HeardSound> { .done(try hear(samples)) }
     package func look(at slots: [Int]) throws -> [[Float]]? { nil }
     package var remembers: Bool { false }
     package var memoryBytes: Int { 0 }

@@ -44,6 +44,10 @@ package final class TAViSSegmenter: FrameSegmenter {
     private var shots = ShotDetector(leastShared: MemorySettings().leastSharedColors)
     /// The dense prompt and the time of the frame it is of.
     private var dense: (prompt: Tensor, time: MediaTime)?
+    /// The next one, while work on it is spread.
+    private var nextDense: (work: SpreadWork<Tensor>, time: MediaTime)?
+    /// Of the newest frame.
+    private var lastTime: MediaTime?
     /// Whether no frame was segmented since the sound changed.
     private var isNewlyHeard = false
     /// Prompts of the newest window, and the likeness of its parts and its whole to each class, `[N + 1, K]`.
@@ -71,7 +75,7 @@ package final class TAViSSegmenter: FrameSegmenter {
 
     package func forget() {
         memory?.forget()
-        (keptAt, dense) = (nil, nil)
+        (keptAt, dense, nextDense) = (nil, nil, nil)
     }
 
     package func use(_ economy: Economy) {
@@ -84,9 +88,15 @@ package final class TAViSSegmenter: FrameSegmenter {
         forget()
     }
 
-    package func hear(_ samples: [Float]) -> HeardSound {
+    package func hear(_ samples: [Float]) -> HeardSound { hearing(samples).finished() }
+
+    package func hearing(_ samples: [Float]) -> Stepwise<HeardSound> {
         let mel = logMel(samples)
-        let prompts = model.audioPrompts(mel: mel.reshaped([1] + mel.shape), sceneOnly: task == .scene)
+        return model.audioPromptSteps(mel: mel.reshaped([1] + mel.shape), sceneOnly: task == .scene)
+            .map { [self] in use($0) }
+    }
+
+    private func use(_ prompts: TAViS.AudioPrompts) -> HeardSound {
         let tokens = task == .scene ? prompts.scene : prompts.objects[row: 0]
         let likeness = model.audioTextLogits(
             task == .scene ? tokens : concat([tokens, prompts.scene]), bank)
@@ -122,8 +132,12 @@ package final class TAViSSegmenter: FrameSegmenter {
     }
 
     /// The frame's own, or an earlier frame's while that serves. Work on sound and on the image token falls to different
-    /// frames where it may, so that no frame takes much longer than the others.
+    /// frames where it may, or is spread over them, so that no frame takes much longer than the others.
     private func densePrompt(_ picture: Tensor, at time: MediaTime) -> Tensor {
+        defer { lastTime = time }
+        if let dense, economy.spreads, economy.imageHop > .zero {
+            return spreadDensePrompt(dense, picture, at: time)
+        }
         if let dense {
             let isOverdue = isDue(dense.time, every: economy.imageHop + economy.imageHop, at: time)
             if !isDue(dense.time, every: economy.imageHop, at: time) || isNewlyHeard && !isOverdue {
@@ -132,6 +146,21 @@ package final class TAViSSegmenter: FrameSegmenter {
         }
         let prompt = model.densePrompt(image: picture)
         dense = (prompt, time)
+        return prompt
+    }
+
+    /// The newest there is, while the next is worked on.
+    private func spreadDensePrompt(
+        _ current: (prompt: Tensor, time: MediaTime), _ picture: Tensor, at time: MediaTime
+    ) -> Tensor {
+        if nextDense == nil, isDue(current.time, every: economy.imageHop, at: time) {
+            let steps = model.densePromptSteps(image: picture)
+            nextDense = (SpreadWork(steps, from: time, over: economy.imageHop), time)
+        }
+        guard let begun = nextDense?.time,
+            let prompt = nextDense?.work.advance(at: time, spacing: time - (lastTime ?? time))
+        else { return current.prompt }
+        (dense, nextDense) = ((prompt, begun), nil)
         return prompt
     }
 

@@ -4,7 +4,8 @@ import Synchronization
 
 /// Keeps freed buffers for reuse, so that a steady stream of frames allocates nothing from the system.
 ///
-/// Sizes are rounded up to four steps per octave; a freed buffer serves the next request of its step.
+/// Sizes are rounded up to four steps per octave; a freed buffer serves the next request of its step, or of one of the four
+/// below it that has none: work that falls together in another order than before makes do with what there is.
 package final class BufferPool: Sendable {
     package static let shared = BufferPool(limitBytes: 1 << 30)
 
@@ -27,16 +28,20 @@ package final class BufferPool: Sendable {
 
     func take(_ byteCount: Int) -> (UnsafeMutableRawPointer, capacity: Int) {
         let capacity = Self.step(byteCount)
-        let cached = state.withLock { s -> UInt? in
-            guard let address = s.free[capacity]?.popLast() else {
-                s.systemAllocations += 1
-                return nil
+        let cached = state.withLock { s -> (address: UInt, capacity: Int)? in
+            var size = capacity
+            for _ in 0..<5 {
+                if let address = s.free[size]?.popLast() {
+                    s.cachedBytes -= size
+                    return (address, size)
+                }
+                size = Self.step(size + 1)
             }
-            s.cachedBytes -= capacity
-            return address
+            s.systemAllocations += 1
+            return nil
         }
-        if let cached, let pointer = UnsafeMutableRawPointer(bitPattern: cached) {
-            return (pointer, capacity)
+        if let cached, let pointer = UnsafeMutableRawPointer(bitPattern: cached.address) {
+            return (pointer, cached.capacity)
         }
         return (UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64), capacity)
     }

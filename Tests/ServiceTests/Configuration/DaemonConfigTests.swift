@@ -300,7 +300,7 @@ struct DaemonConfigTests {
         ),
         (
             "streams: [{name: a, video: {kind: test}, ouputs: []}]",
-            "f:1: streams[0].ouputs: expected one of name, video, audio, outputs, paused, profile, audio_hop, image_hop, memory_hop, slots, frame_rate, audio_offset, mask_wait, oldest_mask, latency_ceiling, mask_ceiling, objects, found an unknown key; did you mean outputs?"
+            "f:1: streams[0].ouputs: expected one of name, video, audio, outputs, paused, profile, audio_hop, image_hop, memory_hop, spread, slots, frame_rate, audio_offset, mask_wait, oldest_mask, latency_ceiling, mask_ceiling, objects, found an unknown key; did you mean outputs?"
         ),
         (
             "streams: [{name: a, video: {kind: test}}, {name: a, video: {kind: test}}]",
