@@ -124,7 +124,9 @@ struct EvalCommand: ParsableCommand {
         do {
             defer { progress.end() }
             if let reference {
-                comparison = try compared(&evaluation, reference, source, settings) { progress.show($0) }
+                comparison = try compared(
+                    &evaluation, reference, source, settings, loaded.info.quantization
+                ) { progress.show($0) }
             } else {
                 try evaluation.run { progress.show($0) }
                 comparison = nil
@@ -138,7 +140,7 @@ struct EvalCommand: ParsableCommand {
 
     private func compared(
         _ evaluation: inout Evaluation, _ reference: ModelOptions.Loaded, _ source: any ClipSource,
-        _ settings: Evaluation.Settings, progress: (Int) -> Void
+        _ settings: Evaluation.Settings, _ quantization: QuantizationInfo?, progress: (Int) -> Void
     ) throws -> ModelComparison {
         var settings = settings
         settings.panels = 0
@@ -148,7 +150,8 @@ struct EvalCommand: ParsableCommand {
         return ModelComparison(
             reference: name,
             metrics: other.result(data: dataName, model: name, settings: named).metrics,
-            of: evaluation.result(data: dataName, model: name, settings: named).metrics, masks: masks)
+            of: evaluation.result(data: dataName, model: name, settings: named).metrics, masks: masks,
+            quantization: quantization)
     }
 
     private static func name(_ loaded: ModelOptions.Loaded) throws -> EvaluationResult.Model {
@@ -295,6 +298,13 @@ private struct EvaluationTable {
                 format:
                     "masks of both: mean IoU %.4f on %d frames that either marks, worst %.4f; %d with none",
                 masks.meanOverlap, masks.markedFrames, masks.worstOverlap, masks.emptyFrames),
-        ]
+        ] + layers(found.quantization)
+    }
+
+    private func layers(_ found: QuantizationInfo?) -> [String] {
+        guard let found else { return [] }
+        let worst = found.worst.map { String(format: ", the worst with cosine %.5f: %@", $0.cosine, $0.key) }
+        let kept = found.floatLayers.isEmpty ? "" : "; \(found.floatLayers.count) stayed floats"
+        return ["\(found.byteLayers) layers in bytes\(worst ?? "")\(kept)"]
     }
 }

@@ -84,7 +84,6 @@ struct ByteProductsTests {
         #expect(Set(found.keys) == ["a.weight"])
         let loss = try #require(found["a.weight"])
         #expect(loss.cosine > 0.9995 && loss.cosine < 1)
-        #expect(loss.shape == [64, 96])
     }
 
     @Test("a layer whose weights bytes cannot hold shows it")

@@ -80,6 +80,13 @@ struct ExportTests {
         let spread = logits[0].reduce(0) { $0 + $1 * $1 }
         #expect(difference > 0 && difference < 0.01 * spread, "\(difference) of \(spread)")
 
+        let compared = try work.run(
+            "eval", "--synthetic", "easy", "--clips", "1", "--model", "bytes", "--compare", checkpoint)
+        let worst = try #require(quantization.worst)
+        #expect(
+            compared.out.contains("\(quantization.byteLayers) layers in bytes, the worst with cosine 0.9"),
+            "\(compared.errors)")
+        #expect(compared.out.contains(worst.key))
         let again = try work.run("export", "bytes", "--output", "floats")
         #expect(again.code == 65 && again.errors.contains("bytes already"))
         let clip = try work.clip()

@@ -28,8 +28,8 @@ struct TransformerBlock: Sendable {
     }
 
     /// About how long the block takes on some rows: products of a million numbers. Reading the weights costs as much as
-    /// that of some sixty rows.
-    func work(rows: Int) -> Float { 12e-6 * Float(dim * dim) * Float(rows + 60) }
+    /// that of some thirty rows.
+    func work(rows: Int) -> Float { 12e-6 * Float(dim * dim) * Float(rows + 30) }
 
     /// - Parameter queries: how many leading tokens the caller needs; the others still serve as keys.
     /// - Returns: `[B, queries, D]`

@@ -5,7 +5,6 @@ import Synchronization
 /// How far the product of one layer in bytes is from the one in floats, over all inputs seen.
 package struct ProductLoss: Sendable, Equatable {
     private var floatSquares = 0.0, byteSquares = 0.0, products = 0.0
-    package private(set) var shape: [Int]
 
     /// Cosine between both products, 1 where nothing is lost. Products that are all zero lose nothing.
     package var cosine: Double {
@@ -40,7 +39,7 @@ package struct ProductLoss: Sendable, Equatable {
         let floats = linear(some, weight.detached())
         let bytes = linear(
             some, ByteMatrix(rounding: weight.detached()), nil, activation: .none, residual: nil)
-        var loss = ProductLoss(shape: weight.shape)
+        var loss = ProductLoss()
         floats.withValues { floats in
             bytes.withValues { bytes in
                 for (a, b) in zip(floats, bytes) {
@@ -50,10 +49,8 @@ package struct ProductLoss: Sendable, Equatable {
                 }
             }
         }
-        found.withLock { $0[key, default: ProductLoss(shape: weight.shape)].add(loss) }
+        found.withLock { $0[key, default: ProductLoss()].add(loss) }
     }
-
-    private init(shape: [Int]) { self.shape = shape }
 
     private mutating func add(_ other: ProductLoss) {
         floatSquares += other.floatSquares

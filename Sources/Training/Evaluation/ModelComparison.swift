@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Models
 
 /// What is lost with a model against another one, the reference, on the same clips.
 package struct ModelComparison: Codable, Sendable {
@@ -8,12 +9,15 @@ package struct ModelComparison: Codable, Sendable {
     /// The reference's scores less the model's: above 0 the model is worse, for measures of which more is better.
     package var losses: [String: Double]
     package var masks: MaskAgreement
+    /// How bytes changed the model's layers, as it was measured when they were made; nil where it has none.
+    package var quantization: QuantizationInfo?
 
     package init(
         reference: EvaluationResult.Model, metrics: [String: Double], of model: [String: Double],
-        masks: MaskAgreement
+        masks: MaskAgreement, quantization: QuantizationInfo? = nil
     ) {
         (self.reference, self.metrics, self.masks) = (reference, metrics, masks)
+        self.quantization = quantization
         losses = metrics.reduce(into: [:]) { losses, entry in
             losses[entry.key] = model[entry.key].map { entry.value - $0 }
         }

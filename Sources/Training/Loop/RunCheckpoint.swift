@@ -104,9 +104,13 @@ package struct RunCheckpoint {
     }
 
     /// The newest checkpoint that is whole, and the damaged ones passed over, each with what is wrong.
-    package static func newest(in runFolder: URL) -> (checkpoint: RunCheckpoint?, damaged: [String]) {
+    ///
+    /// - Parameter step: later ones do not count.
+    package static func newest(
+        in runFolder: URL, before step: Int = .max
+    ) -> (checkpoint: RunCheckpoint?, damaged: [String]) {
         var damaged: [String] = []
-        for checkpoint in list(runFolder).reversed() {
+        for checkpoint in list(runFolder).reversed() where checkpoint.step <= step {
             do {
                 _ = try checkpoint.state()
                 return (checkpoint, damaged)

@@ -45,6 +45,7 @@ package final class TrainingRun {
     /// Best M_J so far, on the first of the held-out sets.
     private var best: Double?
     private var saved: RunCheckpoint?
+    private var watch = LossWatch()
     private static let logName = "log.jsonl"
     private static let bestName = "best"
     private static let reportName = "report.html"
@@ -142,7 +143,7 @@ package final class TrainingRun {
 
     /// Trains to the end, or until asked to stop.
     ///
-    /// - Throws: `TrainingError` where a loss is not a number, naming the last good checkpoint.
+    /// - Throws: `TrainingError` where a loss is not a number or explodes, naming the last good checkpoint.
     package func run(_ hooks: Hooks) throws -> Outcome {
         let items = communicator.share(of: mix.batch)
         let loader = BatchLoader(from: trainer.step) { [mix, config, logMel] step in
@@ -190,14 +191,18 @@ package final class TrainingRun {
             try communicator.together { batches = try loader.next() }
             report = try trainer.train(batches)
         } catch var error as TrainingError {
-            error.detail += lastGood
+            error.detail += lastGood()
             throw error
         } catch var error as CommunicatorError {
-            error.detail += lastGood
+            error.detail += lastGood()
             throw error
         }
         let seconds = (clock.now - start) / .seconds(1)
         try communicator.first { try record(report, seconds: seconds, hooks) }
+        if var error = watch.add(report) {
+            error.detail += lastGood(before: report.step - LossWatch.newest)
+            throw error
+        }
     }
 
     private func record(_ report: StepReport, seconds: Double, _ hooks: Hooks) throws {
@@ -212,8 +217,10 @@ package final class TrainingRun {
     }
 
     /// What a message about the end of a run says at its own end.
-    private var lastGood: String {
-        RunCheckpoint.newest(in: folder).checkpoint
+    ///
+    /// - Parameter step: a later checkpoint does not count as good.
+    private func lastGood(before step: Int = .max) -> String {
+        RunCheckpoint.newest(in: folder, before: step).checkpoint
             .map { "; the last good checkpoint is \($0.folder.path)" } ?? "; there is no checkpoint yet"
     }
 

@@ -108,6 +108,32 @@ struct TrainerTests {
         #expect(run.bits == before)
     }
 
+    @Test(
+        "a loss that explodes is told with step and term; spikes, and losses that fall or creep up, are not")
+    func watch() {
+        func stops(_ losses: [Float]) -> (at: Int, error: TrainingError)? {
+            var watch = LossWatch()
+            for (index, loss) in losses.enumerated() {
+                let report = StepReport(
+                    step: index + 1, rate: 1, loss: loss, terms: [("calm", 0.1), ("wild", loss - 0.1)],
+                    gradientNorm: 1, frames: 1)
+                if let error = watch.add(report) { return (index, error) }
+            }
+            return nil
+        }
+        let calm = (0..<200).map { 1 + 0.5 * Float($0 % 5) }
+        #expect(stops(calm) == nil)
+        #expect(stops((0..<300).map { 100 / Float(1 + $0) }) == nil)
+        #expect(stops((0..<300).map { 1 + 0.1 * Float($0) }) == nil)
+        var spike = calm
+        spike[150] = 100
+        #expect(stops(spike) == nil)
+        let found = stops(calm + [Float](repeating: 50, count: 20))
+        #expect(found.map { 200..<210 ~= $0.at } == true)
+        #expect(found?.error.step == (found?.at ?? 0) + 1)
+        #expect(found?.error.detail.contains("loss term wild went from") == true)
+    }
+
     @Test("two halves accumulated give the gradient of the whole where no term counts pairs")
     func accumulated() throws {
         var settings = SmallRun.settings
