@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products by a library found at run time. Loading it ourselves lets us choose OpenBLAS's kernels before it
 // initialises: 0.3.21 takes CPUs newer than itself for SSE3 machines, which costs a factor of four to five.
-#include "tavis_kernels.h"
+#include "dot.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -148,7 +148,13 @@ void tavis_sgemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, co
                  const float *b, size_t ldb, float beta, float *c, size_t ldc) {
     if (m == 0 || n == 0) return;
     count(&done.float_macs, m, n, k, 4 * (m * k + k * n + m * n));
-    switch (k == 0 ? TAVIS_MATMUL_REFERENCE : tavis_matmul_current()) {
+    tavis_matmul provider = k == 0 ? TAVIS_MATMUL_REFERENCE : tavis_matmul_current();
+    bool is_plain = !ta && tb && alpha == 1 && (beta == 0 || beta == 1);
+    if (is_plain && provider != TAVIS_MATMUL_REFERENCE && tavis_dot_serves(m, k)) {
+        tavis_dot_floats(m, n, k, a, lda, b, ldb, beta == 1, c, ldc);
+        return;
+    }
+    switch (provider) {
     case TAVIS_MATMUL_ONEDNN:
         use_one_thread();
         library.dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', (dnnl_dim)m, (dnnl_dim)n, (dnnl_dim)k, alpha, a,
@@ -173,8 +179,12 @@ int tavis_gemm_u8_levels(void) {
 bool tavis_gemm_u8_available(void) { return tavis_matmul_current() == TAVIS_MATMUL_ONEDNN && library.dnnl_u8s8s32; }
 
 void tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c) {
-    use_one_thread();
     count(&done.int8_macs, m, n, k, m * k + k * n + 4 * m * n);
+    if (tavis_dot_serves_bytes(m, k)) {
+        tavis_dot_bytes(m, n, k, a, b, c);
+        return;
+    }
+    use_one_thread();
     int32_t offset = 0;
     library.dnnl_u8s8s32('N', 'T', 'F', (dnnl_dim)m, (dnnl_dim)n, (dnnl_dim)k, 1, a, (dnnl_dim)k, 0, b, (dnnl_dim)k, 0,
                          0, c, (dnnl_dim)n, &offset);

@@ -284,6 +284,54 @@ struct MatmulTests {
         }
     }
 
+    @Test("long products of few rows, which are made here where the CPU allows, are the same")
+    func fewRows() {
+        let before = tavis_matmul_current()
+        defer { _ = tavis_matmul_select(before) }
+        for (m, n, k) in [
+            (1, 1, 512), (5, 3, 527), (6, 4, 1280), (7, 9, 1290), (36, 18, 2600), (65, 6, 1024),
+            (256, 5, 512),
+            (257, 5, 512),
+        ] {
+            let (lda, ldb, ldc) = (k + 3, k + 1, n + 2)
+            let a = noise(m * lda, scale: 1), b = noise(n * ldb, scale: 1, seed: 2)
+            let start = noise(m * ldc, scale: 1, seed: 3)
+            for beta: Float in [0, 1] {
+                var expected = start, found = start
+                _ = tavis_matmul_select(TAVIS_MATMUL_REFERENCE)
+                tavis_sgemm(false, true, m, n, k, 1, a, lda, b, ldb, beta, &expected, ldc)
+                _ = tavis_matmul_select(before)
+                tavis_sgemm(false, true, m, n, k, 1, a, lda, b, ldb, beta, &found, ldc)
+                // What lies between the rows of C stays as it is.
+                #expect(worst(found, expected) <= 2e-8 * Float(k), "\(m)×\(n)×\(k), beta \(beta)")
+            }
+        }
+    }
+
+    @Test("long 8-bit products of few rows are exact")
+    func fewByteRows() {
+        guard tavis_gemm_u8_available() else {
+            print("skipped: the matrix library in use has no 8-bit product")
+            return
+        }
+        let levels = Int(tavis_gemm_u8_levels()) + 1
+        for (m, n, k) in [
+            (1, 1, 512), (5, 3, 527), (6, 4, 1280), (13, 9, 1345), (256, 6, 576), (257, 5, 512),
+        ] {
+            let a = (0..<m * k).map { UInt8($0 &* 7919 % levels) }
+            let b = (0..<n * k).map { Int8($0 &* 104_729 % 255 - 127) }
+            var c = [Int32](repeating: -1, count: m * n)
+            tavis_gemm_u8s8s32(m, n, k, a, b, &c)
+            for i in 0..<m {
+                for j in 0..<n {
+                    var sum = 0
+                    for p in 0..<k { sum += Int(a[i * k + p]) * Int(b[j * k + p]) }
+                    #expect(Int(c[i * n + j]) == sum, "\(m)×\(n)×\(k), \(i), \(j)")
+                }
+            }
+        }
+    }
+
     @Test("the library in use names itself, and OpenBLAS does not run its slowest kernels on a newer CPU")
     func description() {
         let before = tavis_matmul_current()
