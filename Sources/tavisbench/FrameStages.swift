@@ -28,7 +28,19 @@ extension StageGroups {
                     let input = FrameInput()
                     return { input.segment(model, input.sound(model), input.picture(model)) }
                 }
-            ] + Self.streams("tavis-mini"))
+            ] + Self.streams("tavis-mini") + Self.pictures("tavis-mini"))
+    }
+
+    /// What a frame costs that has its sound and its image token, alone, and in one pass with frames of three more streams:
+    /// whether weights that are read once for four are worth it.
+    private static func pictures(_ model: String) -> [Stage<TAViS>] {
+        [1, 4].map { count in
+            Stage("\(model)-picture-224" + (count > 1 ? "-x\(count)" : ""), gmac: 0) { model in
+                let input = FrameInput(count)
+                let prompts = input.sound(model), dense = input.picture(model)
+                return { input.segment(model, prompts, dense) }
+            }
+        }
     }
 
     /// A frame with sound of its own, as `test_avs.py` has them, and its parts.
@@ -45,7 +57,9 @@ extension StageGroups {
                 let input = FrameInput(), scene = [model.config.sceneSlot]
                 return { input.segment(model, input.sound(model), input.picture(model), slots: scene) }
             },
-        ] + (letter == "l" ? parts(of: name, encoder: encoder, decoder: decoder) : [])
+        ]
+            + (letter == "l"
+                ? parts(of: name, encoder: encoder, decoder: decoder) + pictures("tavis-\(letter)") : [])
     }
 
     private static func parts(of whole: String, encoder: Double, decoder: Double) -> [Stage<TAViS>] {
@@ -90,12 +104,17 @@ extension StageGroups {
     }
 }
 
-/// One picture and the sound around it.
+/// One picture and the sound around it, or those of several streams.
 private struct FrameInput {
-    let mel = StageGroups.noise("mel", [1, 128, 204])
-    let image = StageGroups.noise("image", [1, 224, 224, 3])
-    /// The same without mean and deviation removed.
-    let plain = StageGroups.noise("plain", [1, 224, 224, 3])
+    let mel, image: Tensor
+    /// The picture without mean and deviation removed.
+    let plain: Tensor
+
+    init(_ streams: Int = 1) {
+        mel = StageGroups.noise("mel", [streams, 128, 204])
+        image = StageGroups.noise("image", [streams, 224, 224, 3])
+        plain = StageGroups.noise("plain", [streams, 224, 224, 3])
+    }
 
     func sound(_ model: TAViS) -> TAViS.AudioPrompts { model.audioPrompts(mel: mel) }
 
