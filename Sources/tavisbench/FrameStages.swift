@@ -19,7 +19,7 @@ extension StageGroups {
         } + [mini]
     }
 
-    /// What the built-in model is, at the size it is used with.
+    /// What the built-in model is, on pictures as large as the others'.
     private var mini: StageGroup {
         StageGroup(
             { try precision.load { try TAViS($0, .mini) } },
