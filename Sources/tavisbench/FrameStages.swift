@@ -93,12 +93,17 @@ extension StageGroups {
     private static func streams(_ model: String) -> [Stage<TAViS>] {
         [
             Stage(model + "-stream-224", kind: .stream, gmac: 0, peerName: model + "-frame-224") { model in
-                LiveFrames(model, slots: nil, spreads: false).next
+                LiveFrames(model, slots: nil).next
             },
-            // The picture's ImageBind token as seldom as the sound, the work on both spread over the frames between; one
-            // object sounds, and the whole scene is marked.
+            // The picture's ImageBind token as seldom as the sound; one object sounds, and the whole scene is marked.
             Stage(model + "-realtime-224", kind: .stream, gmac: 0, peerName: model + "-frame-224") { model in
-                LiveFrames(model, slots: [0, model.config.sceneSlot], spreads: true).next
+                LiveFrames(model, slots: [0, model.config.sceneSlot], keepsImageToken: true).next
+            },
+            // The same, the work on both spread over the frames between.
+            Stage(model + "-realtime-spread-224", kind: .stream, gmac: 0, peerName: model + "-frame-224") {
+                model in
+                LiveFrames(model, slots: [0, model.config.sceneSlot], keepsImageToken: true, spreads: true)
+                    .next
             },
         ]
     }
@@ -137,19 +142,22 @@ private final class LiveFrames {
 
     private let model: TAViS
     private let slots: [Int]?
-    private let spreads: Bool
+    private let keepsImageToken, spreads: Bool
     private let input = FrameInput()
     private var prompts: TAViS.AudioPrompts
     private var dense: Tensor
     /// When the next window of sound is due.
     private var nextHop: MediaTime
+    private var isTokenOld = false
     private var work: (sound: SpreadWork<TAViS.AudioPrompts>, picture: SpreadWork<Tensor>)?
     private var last = MediaClock.now
 
-    /// - Parameter spreads: whether sound and image token are both made anew twice a second, spread over the frames
-    ///   between; otherwise the sound at once, and the token for each frame.
-    init(_ model: TAViS, slots: [Int]?, spreads: Bool) {
-        (self.model, self.slots, self.spreads) = (model, slots, spreads)
+    /// - Parameters:
+    ///   - keepsImageToken: whether it is made anew with the frame after new sound only.
+    ///   - spreads: whether work on both is spread over the frames until new sound is due.
+    init(_ model: TAViS, slots: [Int]?, keepsImageToken: Bool = false, spreads: Bool = false) {
+        (self.model, self.slots) = (model, slots)
+        (self.keepsImageToken, self.spreads) = (keepsImageToken, spreads)
         prompts = input.sound(model)
         dense = input.picture(model)
         nextHop = MediaClock.now + Self.hop
@@ -161,11 +169,13 @@ private final class LiveFrames {
         if spreads {
             spread(at: now)
         } else {
-            if now >= nextHop {
+            let isDue = now >= nextHop
+            if isDue {
                 prompts = input.sound(model)
                 nextHop = max(nextHop + Self.hop, now)
             }
-            dense = input.picture(model)
+            if !keepsImageToken || isTokenOld { dense = input.picture(model) }
+            isTokenOld = isDue
         }
         input.segment(model, prompts, dense, slots: slots)
     }

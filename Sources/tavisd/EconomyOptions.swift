@@ -7,7 +7,7 @@ import Streaming
 struct EconomyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How much is done anew for each frame: quality, all but the sound; balanced, the image token five times a second; realtime, sound and image token twice a second, their work spread. The options below change single values.",
+            "How much is done anew for each frame: quality, all but the sound; balanced, the image token five times a second; realtime, sound and image token twice a second. The options below change single values.",
             valueName: "quality|balanced|realtime"))
     var profile: EconomyProfile?
 

@@ -99,7 +99,7 @@ package enum EconomyProfile: String, Sendable, CaseIterable {
     case quality
     /// The image token five times a second.
     case balanced
-    /// Sound, image token and memory twice a second, their work spread over the frames between.
+    /// Sound, image token and memory twice a second.
     case realtime
 
     package var economy: Economy {
@@ -111,7 +111,6 @@ package enum EconomyProfile: String, Sendable, CaseIterable {
         case .realtime:
             economy.audioHop = .milliseconds(500)
             (economy.imageHop, economy.memoryHop) = (.milliseconds(500), .milliseconds(500))
-            economy.spreads = true
         }
         return economy
     }

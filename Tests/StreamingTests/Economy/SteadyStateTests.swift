@@ -23,7 +23,7 @@ struct SteadyStateTests {
                     provenance: []))
             for memory in [nil, MemorySettings()] {
                 var economy = EconomyProfile.realtime.economy
-                economy.memoryHop = .milliseconds(80)
+                (economy.memoryHop, economy.spreads) = (.milliseconds(80), true)
                 let segmenter = TAViSSegmenter(
                     bundle.model, bank: try #require(bundle.labelBank), side: 224, memory: memory)
                 let analyzer = FrameAnalyzer(segmenter, alwaysRuns: true, economy: economy)
