@@ -35,7 +35,7 @@ package protocol FrameSegmenter: AnyObject {
     /// - Parameter samples: mono, 16 kHz, −1…1; at least one 25 ms frame, at most 2 s.
     func hear(_ samples: [Float]) throws -> HeardSound
 
-    /// `hear` in steps: what is computed is used from the frame after the last of them.
+    /// `hear` in steps: what is computed is used once the last of them is done.
     func hearing(_ samples: [Float]) throws -> Stepwise<HeardSound>
 
     /// - Parameter slots: which to give, the object slots counted as `HeardSound.parts` are; nil gives these and then the
