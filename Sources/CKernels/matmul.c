@@ -21,6 +21,8 @@ typedef void (*cblas_sgemm_t)(int, int, int, int, int, int, float, const float *
 static struct {
     pthread_once_t once;
     tavis_matmul provider;
+    /// Whether products may be made by dot.c: not where a library was asked for by name.
+    bool may_dot;
     dnnl_sgemm_t dnnl_sgemm;
     dnnl_u8s8s32_t dnnl_u8s8s32;
     void (*omp_set_num_threads)(int);
@@ -80,6 +82,7 @@ static void load_openblas(void) {
 static void choose(void) {
     const char *wanted = getenv("TAVIS_MATMUL");
     bool any = !wanted || !*wanted;
+    library.may_dot = any;
     if (any || !strcmp(wanted, "onednn")) load_onednn();
     if (library.dnnl_sgemm) {
         library.provider = TAVIS_MATMUL_ONEDNN;
@@ -150,7 +153,7 @@ void tavis_sgemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, co
     count(&done.float_macs, m, n, k, 4 * (m * k + k * n + m * n));
     tavis_matmul provider = k == 0 ? TAVIS_MATMUL_REFERENCE : tavis_matmul_current();
     bool is_plain = !ta && tb && alpha == 1 && (beta == 0 || beta == 1);
-    if (is_plain && provider != TAVIS_MATMUL_REFERENCE && tavis_dot_serves(m, k)) {
+    if (is_plain && provider != TAVIS_MATMUL_REFERENCE && library.may_dot && tavis_dot_serves(m, k)) {
         tavis_dot_floats(m, n, k, a, lda, b, ldb, beta == 1, c, ldc);
         return;
     }
@@ -180,7 +183,7 @@ bool tavis_gemm_u8_available(void) { return tavis_matmul_current() == TAVIS_MATM
 
 void tavis_gemm_u8s8s32(size_t m, size_t n, size_t k, const uint8_t *a, const int8_t *b, int32_t *c) {
     count(&done.int8_macs, m, n, k, m * k + k * n + 4 * m * n);
-    if (tavis_dot_serves_bytes(m, k)) {
+    if (library.may_dot && tavis_dot_serves_bytes(m, k)) {
         tavis_dot_bytes(m, n, k, a, b, c);
         return;
     }

@@ -38,7 +38,8 @@ static inline void tavis_pause(void) {
 /// Libraries that multiply matrices. They are loaded at run time, so none is needed to build.
 typedef enum { TAVIS_MATMUL_REFERENCE = 0, TAVIS_MATMUL_OPENBLAS = 1, TAVIS_MATMUL_ONEDNN = 2 } tavis_matmul;
 
-/// The provider in use: `TAVIS_MATMUL=onednn|openblas|reference` in the environment, else the best one that loads.
+/// The provider in use: `TAVIS_MATMUL=onednn|openblas|reference` in the environment, else the best one that loads, beside
+/// our own products of few rows.
 tavis_matmul tavis_matmul_current(void);
 /// Switches the provider. False, and nothing changes, if its library cannot be loaded.
 bool tavis_matmul_select(tavis_matmul provider);
