@@ -349,42 +349,65 @@ def cpu_name():
     return platform.machine()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", required=True, help="folder with the checkouts sam2, ImageBind and TAViS")
-    parser.add_argument("--variants", default="t,l", help="image encoders: t, l")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", default="", help="stages to time, with commas between them")
-    parser.add_argument("--json", help="file for the results")
-    arguments = parser.parse_args()
-    if arguments.runs < 1:
-        parser.error("--runs is at least 1")
-    variants = arguments.variants.split(",")
-    if set(variants) - set(VARIANTS):
-        parser.error("--variants takes t and l")
+def parser(description, checkouts, runs):
+    """The options that both peer scripts take."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--peer", required=True, help=f"folder with the checkouts {checkouts}")
+    made.add_argument("--threads", type=positive, default=len(os.sched_getaffinity(0)))
+    made.add_argument("--runs", type=positive, default=runs)
+    made.add_argument("--only", default="", help="stages to time, with commas between them")
+    made.add_argument("--json", help="file for the results")
+    return made
 
+
+def positive(text):
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def begin(arguments):
+    """Makes PyTorch and what stands in for absent packages ready. Returns where times are gathered."""
     import torch
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     sys.meta_path.insert(0, AbsentPackages())
     stub_timm()
-    bench = Bench(arguments.runs, set(filter(None, arguments.only.split(","))))
-    folder = os.path.abspath(arguments.peer)
     print(f"PyTorch {torch.__version__}, {arguments.threads} threads, {cpu_name()}", flush=True)
+    return Bench(arguments.runs, set(filter(None, arguments.only.split(","))))
+
+
+def end(arguments, bench):
+    """Writes the results where they are asked for, in the form that `tavisbench --compare` reads."""
+    import torch
+
+    if not arguments.json:
+        return
+    report = {
+        "program": f"PyTorch {torch.__version__}", "cpu": cpu_name(), "threads": arguments.threads,
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "runs": arguments.runs, "stages": bench.stages,
+    }
+    with open(arguments.json, "w") as file:
+        json.dump(report, file, indent=1)
+
+
+def main():
+    options = parser(__doc__, "sam2, ImageBind and TAViS", runs=5)
+    options.add_argument("--variants", default="t,l", help="image encoders: t, l")
+    arguments = options.parse_args()
+    variants = arguments.variants.split(",")
+    if set(variants) - set(VARIANTS):
+        options.error("--variants takes t and l")
+    bench = begin(arguments)
+    folder = os.path.abspath(arguments.peer)
     products(bench)
     sam2(bench, folder + "/sam2", variants)
     imagebind(bench, folder + "/ImageBind")
     tavis(bench, folder + "/TAViS", variants)
-    if arguments.json:
-        report = {
-            "program": f"PyTorch {torch.__version__}", "cpu": cpu_name(), "threads": arguments.threads,
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "runs": arguments.runs, "stages": bench.stages,
-        }
-        with open(arguments.json, "w") as file:
-            json.dump(report, file, indent=1)
+    end(arguments, bench)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,13 @@ twice: with kept texts, by tavisbench's name, and as published.
 
 DIR and packages are as for peer_bench.py, which lies beside this file.
 """
-import argparse
-import datetime
 import importlib
-import json
 import os
 import sys
 import time
 import warnings
 
-from peer_bench import AbsentPackages, Bench, MendedSource, cpu_name, reset_peak, sources, stub_timm
+from peer_bench import MendedSource, begin, end, parser, reset_peak, sources
 
 SIDE, CLASSES = 224, 71
 # By tavisbench's names: frames of the one clip.
@@ -138,28 +135,12 @@ def time_steps(bench, name, step):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", required=True, help="folder with the checkouts TAViS")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="", help="stages to time, with commas between them")
-    parser.add_argument("--json", help="file for the results")
-    arguments = parser.parse_args()
-    if arguments.runs < 1:
-        parser.error("--runs is at least 1")
-
-    import torch
-
+    arguments = parser(__doc__, "TAViS", runs=3).parse_args()
     warnings.simplefilter("ignore")
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
     without_initial_values()
-    sys.meta_path.insert(0, AbsentPackages())
-    stub_timm()
+    bench = begin(arguments)
     folder = os.path.abspath(arguments.peer) + "/TAViS"
     mend(folder)
-    bench = Bench(arguments.runs, set(filter(None, arguments.only.split(","))))
-    print(f"PyTorch {torch.__version__}, {arguments.threads} threads, {cpu_name()}", flush=True)
     with sources(folder):
         model = predictor(folder)
         for stage, frames in STAGES.items():
@@ -170,14 +151,7 @@ def main():
             time_steps(bench, stage, model.optimize_parameters)
             undo()
             time_steps(bench, stage + AS_PUBLISHED, model.optimize_parameters)
-    if arguments.json:
-        report = {
-            "program": f"PyTorch {torch.__version__}", "cpu": cpu_name(), "threads": arguments.threads,
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "runs": arguments.runs, "stages": bench.stages,
-        }
-        with open(arguments.json, "w") as file:
-            json.dump(report, file, indent=1)
+    end(arguments, bench)
 
 
 if __name__ == "__main__":

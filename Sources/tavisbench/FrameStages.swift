@@ -150,7 +150,7 @@ private final class LiveFrames {
     private var nextHop: MediaTime
     private var isTokenOld = false
     private var work: (sound: SpreadWork<TAViS.AudioPrompts>, picture: SpreadWork<Tensor>)?
-    private var last = MediaClock.now
+    private var spacing = FrameSpacing()
 
     /// - Parameters:
     ///   - keepsImageToken: whether it is made anew with the frame after new sound only.
@@ -165,7 +165,6 @@ private final class LiveFrames {
 
     func next() {
         let now = MediaClock.now
-        defer { last = now }
         if spreads {
             spread(at: now)
         } else {
@@ -181,16 +180,19 @@ private final class LiveFrames {
     }
 
     private func spread(at now: MediaTime) {
+        spacing.add(frameAt: now)
+        var share = spacing.share(of: Self.hop)
         if now >= nextHop || work == nil {
-            if var late = work { (prompts, dense) = (late.sound.finish(), late.picture.finish()) }
+            if var late = work {
+                share = max(0, share - max(late.sound.left, late.picture.left))
+                (prompts, dense) = (late.sound.finish(), late.picture.finish())
+            }
             work = (
-                SpreadWork(model.audioPromptSteps(mel: input.mel), from: now, over: Self.hop),
-                SpreadWork(input.pictureSteps(model), from: now, over: Self.hop)
+                SpreadWork(model.audioPromptSteps(mel: input.mel)), SpreadWork(input.pictureSteps(model))
             )
-            nextHop = now + Self.hop
+            nextHop = max(nextHop + Self.hop, now)
         }
-        let spacing = now - last
-        if let newest = work?.sound.advance(at: now, spacing: spacing) { prompts = newest }
-        if let newest = work?.picture.advance(at: now, spacing: spacing) { dense = newest }
+        if let newest = work?.sound.advance(by: share) { prompts = newest }
+        if let newest = work?.picture.advance(by: share) { dense = newest }
     }
 }

@@ -159,6 +159,30 @@ struct FrameAnalyzerTests {
         #expect(try analyzer.analyze(frame(10, window: 5, amplitude: 0.9)).windowEnd == .milliseconds(360))
     }
 
+    @Test(
+        "where frames do not divide a hop, what is left of one window counts as work of the next one's first frame"
+    )
+    func spreadsOnwards() throws {
+        model.steps = 18
+        var economy = spreading
+        // Four frames and a half: 4 steps of 18 each.
+        economy.audioHop = .milliseconds(180)
+        let analyzer = FrameAnalyzer(model, economy: economy)
+        var done = [0]
+        var ends: [MediaTime] = []
+        for number in 0..<50 {
+            let window = number * 40 / 180
+            ends.append(try analyzer.analyze(frame(number, window: window, amplitude: 0.9)).windowEnd)
+            done.append(model.stepsDone)
+        }
+        let each = zip(done.dropFirst(), done).map(-)
+        // The first window is heard at once; none starts again before the fifth frame.
+        #expect(each[0] == 18 && each[1...4].allSatisfy { $0 == 0 })
+        #expect(each[5...].allSatisfy { 2...4 ~= $0 })
+        // Each window is heard, in order.
+        #expect(ends == ends.sorted() && Set(ends).count == 11)
+    }
+
     private var spreading: Economy {
         var economy = Economy()
         (economy.audioHop, economy.spreads) = (.milliseconds(200), true)

@@ -79,8 +79,9 @@ struct BenchTests {
         for stage in report.stages {
             #expect(stage.seconds >= stage.bestSeconds && stage.bestSeconds > 0 && stage.runs == 3)
             #expect(stage.gmac > 0 && stage.gflopPerSecond > 0 && stage.faults >= 0 && stage.peakBytes > 1e6)
-            // Nothing is faster than registers; a machine's clock may rise after its peak was measured.
-            #expect(stage.shareOfPeak > 0 && stage.shareOfPeak < 1.2, "\(stage.name)")
+            // Beside other tests the peak may be measured while they take half of the machine: no bound holds.
+            let share = stage.gflopPerSecond / report.machine.peakFloat32
+            #expect(stage.shareOfPeak > 0 && abs(stage.shareOfPeak / share - 1) < 0.01, "\(stage.name)")
             // Buffers of the warm-up are used again.
             #expect(stage.allocations == 0, "\(stage.name)")
             #expect(stage.peerSeconds == nil && stage.p99Seconds == nil)

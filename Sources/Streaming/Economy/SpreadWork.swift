@@ -6,25 +6,55 @@ package import Models
 package struct SpreadWork<Result> {
     private var steps: Stepwise<Result>
     private let total: Float
-    private let start, span: MediaTime
+    /// Times of frames are rounded: so small a share is not worth a step.
+    private static var smallestShare: Float { 1e-4 }
+    /// Share of the work that the frames so far were given.
+    private var given: Float = 0
 
-    /// - Parameter start: time of the first frame that works on it.
-    package init(_ steps: Stepwise<Result>, from start: MediaTime, over span: MediaTime) {
-        (self.steps, self.start, self.span) = (steps, start, span)
+    package init(_ steps: Stepwise<Result>) {
+        self.steps = steps
         total = steps.left
     }
 
-    /// Does a frame's share; all that is left where time has jumped.
+    /// Share of the work that is not done yet, 0…1.
+    package var left: Float { total > 0 ? steps.left / total : 0 }
+
+    /// Does a frame's share.
     ///
-    /// - Parameter spacing: from the frame before, and as may be expected to the next one.
-    /// - Returns: the result, once there is one: with the last frame of the span.
-    package mutating func advance(at time: MediaTime, spacing: MediaTime) -> Result? {
-        let share = time < start ? 1 : (time - start + spacing).seconds / span.seconds
-        // Times of frames are rounded: a last step is not left for that.
-        steps.advance(toLeave: share > 0.999 ? 0 : total * Float(1 - share))
+    /// - Returns: the result, once there is one.
+    package mutating func advance(by share: Float) -> Result? {
+        given += share
+        steps.advance(toLeave: total * (1 - given + Self.smallestShare))
         return steps.result
     }
 
     /// Does all that is left.
     package mutating func finish() -> Result { steps.finished() }
+}
+
+/// The time from frame to frame as it is on the whole. Shares of work are made by it: by the newest frame's own time, one
+/// that is late would bring more work to the next, which then would be late itself.
+package struct FrameSpacing {
+    /// The newest time counts this share of the mean.
+    private static let newestShare = 0.125
+    /// Longer times are gaps.
+    private static let longest = MediaTime.seconds(2)
+
+    private var last: MediaTime?
+    private var seconds: Double?
+
+    package init() {}
+
+    package mutating func add(frameAt time: MediaTime) {
+        defer { last = time }
+        guard let last, time > last, time - last <= Self.longest else { return }
+        let newest = (time - last).seconds
+        seconds = seconds.map { $0 + Self.newestShare * (newest - $0) } ?? newest
+    }
+
+    /// A frame's share of what is spread over a span of time, 0…1.
+    package func share(of span: MediaTime) -> Float {
+        guard let seconds, seconds < span.seconds else { return 1 }
+        return Float(seconds / span.seconds)
+    }
 }

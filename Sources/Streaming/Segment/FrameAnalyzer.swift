@@ -43,7 +43,7 @@ package final class FrameAnalyzer {
     private var heard: Heard?
     /// A newer window, while work on it is spread.
     private var hearing: (window: Heard, work: SpreadWork<HeardSound>)?
-    private var lastTime: MediaTime?
+    private var spacing = FrameSpacing()
     /// How long the newest frame's work on sound took; nil where it had none.
     private(set) var hearingTime: MediaTime?
 
@@ -131,21 +131,24 @@ package final class FrameAnalyzer {
     ///
     /// - Returns: whether what is heard changed, and whether there was anything to do.
     private func listen(_ window: AudioWindow, at time: MediaTime) throws -> (changed: Bool, worked: Bool) {
-        defer { lastTime = time }
+        spacing.add(frameAt: time)
         let before = heard?.window
+        var share = spacing.share(of: economy.audioHop)
         if (hearing?.window ?? heard)?.window != window.number {
-            try begin(window, at: time)
+            // What this frame still does for the window before is part of its share.
+            share = max(0, share - (hearing?.work.left ?? 0))
+            try begin(window)
         } else if hearing == nil {
             return (false, false)
         }
-        if let sound = hearing?.work.advance(at: time, spacing: time - (lastTime ?? time)), let hearing {
+        if let sound = hearing?.work.advance(by: share), let hearing {
             try take(sound, of: hearing.window)
         }
         return (heard?.window != before, true)
     }
 
     /// Silence says so at once, and so does the first sound after it.
-    private func begin(_ window: AudioWindow, at time: MediaTime) throws {
+    private func begin(_ window: AudioWindow) throws {
         let isLongEnough = window.samples.count >= WindowSchedule.shortestSamples
         let newest = Heard(
             window: window.number, end: window.end, level: isLongEnough ? decibels(window.samples) : nil)
@@ -157,7 +160,7 @@ package final class FrameAnalyzer {
         let silence = [Float](repeating: 0, count: WindowSchedule.windowSamples)
         let work = try segmenter.hearing(isLongEnough ? window.samples : silence)
         if economy.spreads, economy.audioHop > .zero, heard?.gate == .open, heard?.sound != nil {
-            hearing = (newest, SpreadWork(work, from: time, over: economy.audioHop))
+            hearing = (newest, SpreadWork(work))
         } else {
             try take(work.finished(), of: newest)
         }

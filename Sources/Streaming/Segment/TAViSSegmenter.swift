@@ -47,7 +47,7 @@ package final class TAViSSegmenter: FrameSegmenter {
     /// The next one, while work on it is spread.
     private var nextDense: (work: SpreadWork<Tensor>, time: MediaTime)?
     /// Of the newest frame.
-    private var lastTime: MediaTime?
+    private var spacing = FrameSpacing()
     /// Whether no frame was segmented since the sound changed.
     private var isNewlyHeard = false
     /// Prompts of the newest window, and the likeness of its parts and its whole to each class, `[N + 1, K]`.
@@ -134,7 +134,7 @@ package final class TAViSSegmenter: FrameSegmenter {
     /// The frame's own, or an earlier frame's while that serves. Work on sound and on the image token falls to different
     /// frames where it may, or is spread over them, so that no frame takes much longer than the others.
     private func densePrompt(_ picture: Tensor, at time: MediaTime) -> Tensor {
-        defer { lastTime = time }
+        spacing.add(frameAt: time)
         if let dense, economy.spreads, economy.imageHop > .zero {
             return spreadDensePrompt(dense, picture, at: time)
         }
@@ -155,10 +155,11 @@ package final class TAViSSegmenter: FrameSegmenter {
     ) -> Tensor {
         if nextDense == nil, isDue(current.time, every: economy.imageHop, at: time) {
             let steps = model.densePromptSteps(image: picture)
-            nextDense = (SpreadWork(steps, from: time, over: economy.imageHop), time)
+            nextDense = (SpreadWork(steps), time)
         }
-        guard let begun = nextDense?.time,
-            let prompt = nextDense?.work.advance(at: time, spacing: time - (lastTime ?? time))
+        guard let begun = nextDense?.time else { return current.prompt }
+        let hop = economy.imageHop, isLate = time < begun || time - begun >= hop + hop
+        guard let prompt = nextDense?.work.advance(by: isLate ? 1 : spacing.share(of: hop))
         else { return current.prompt }
         (dense, nextDense) = ((prompt, begun), nil)
         return prompt
