@@ -52,7 +52,7 @@ public struct AudioTower: Sendable {
     ) -> Stepwise<Result> {
         let rows = mel.shape[0] * positions.shape[1]
         return .next(left: left + blocks.work(rows: rows)) {
-            blocks.steps(tokens(mel), rows: rows, left: left, apply: { $0($2) }, then: then)
+            blocks.steps(tokens(mel), rows: rows, left: left, attended: { $0.attended($2) }, then: then)
         }
     }
 

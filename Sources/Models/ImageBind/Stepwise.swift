@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import TensorEngine
 
-/// Work in steps of about a block of a tower each, so that a stream can spread it over its frames. However it is spread,
+/// Work in steps of about half a block of a tower each, so that a stream can spread it over its frames. However it is spread,
 /// the result is the same.
 public enum Stepwise<Result> {
     /// - left: the work from here to the end, by the scale of `TransformerBlock.work`.
@@ -42,26 +42,31 @@ public enum Stepwise<Result> {
 }
 
 extension [TransformerBlock] {
-    /// Runs the blocks one after the other, a step each.
+    /// Runs the blocks one after the other, a step each half.
     ///
     /// - Parameters:
     ///   - rows: how many the blocks work on.
     ///   - left: the work that follows.
-    ///   - apply: runs a block, given with its index.
+    ///   - attended: runs a block's first half, given with its index.
     func steps<Result>(
-        _ x: Tensor, rows: Int, left: Float, apply: @escaping (TransformerBlock, Int, Tensor) -> Tensor,
+        _ x: Tensor, rows: Int, left: Float,
+        attended: @escaping (TransformerBlock, Int, Tensor) -> Tensor,
         then: @escaping (Tensor) -> Stepwise<Result>
-    ) -> Stepwise<Result> { steps(x, from: 0, rows: rows, left: left, apply: apply, then: then) }
+    ) -> Stepwise<Result> { steps(x, from: 0, rows: rows, left: left, attended: attended, then: then) }
 
     private func steps<Result>(
         _ x: Tensor, from index: Int, rows: Int, left: Float,
-        apply: @escaping (TransformerBlock, Int, Tensor) -> Tensor,
+        attended: @escaping (TransformerBlock, Int, Tensor) -> Tensor,
         then: @escaping (Tensor) -> Stepwise<Result>
     ) -> Stepwise<Result> {
         guard index < count else { return then(x) }
-        return .next(left: left + self[index...].work(rows: rows)) {
-            let y = checkpointed([x]) { apply(self[index], index, $0[0]) }
-            return steps(y, from: index + 1, rows: rows, left: left, apply: apply, then: then)
+        let block = self[index], rest = left + self[(index + 1)...].work(rows: rows)
+        return .next(left: rest + block.work(rows: rows)) {
+            let y = checkpointed([x]) { attended(block, index, $0[0]) }
+            return .next(left: rest + block.work(rows: rows) * 2 / 3) {
+                let z = checkpointed([y]) { block.mlp($0[0]) }
+                return steps(z, from: index + 1, rows: rows, left: left, attended: attended, then: then)
+            }
         }
     }
 }

@@ -62,7 +62,9 @@ public struct TextTower: Sendable {
         let last = blocks.count - 1
         return blocks.steps(
             x.reshaped(1, -1, config.dim), rows: x.shape[0], left: 0,
-            apply: { $1 < last ? $0($2, rows: rows) : $0.lastTokens($2, rows: rows) },
+            attended: {
+                $1 < last ? $0.attended($2, rows: rows) : $0.attendedLastTokens($2, rows: rows)
+            },
             then: { then($0.reshaped(-1, config.dim).gathered(rows.places)) })
     }
 

@@ -31,36 +31,40 @@ struct TransformerBlock: Sendable {
     /// that of some thirty rows.
     func work(rows: Int) -> Float { 12e-6 * Float(dim * dim) * Float(rows + 30) }
 
+    func callAsFunction(_ x: Tensor, causal: Bool = false) -> Tensor { mlp(attended(x, causal: causal)) }
+
+    /// x + Attn(LN(x)), the block's first half.
+    ///
     /// - Parameter queries: how many leading tokens the caller needs; the others still serve as keys.
     /// - Returns: `[B, queries, D]`
-    func callAsFunction(_ x: Tensor, causal: Bool = false, queries: Int? = nil) -> Tensor {
+    func attended(_ x: Tensor, causal: Bool = false, queries: Int? = nil) -> Tensor {
         let normed = norm1(x)
         guard let queries, queries < x.shape[1] else {
             let packed = appended(linear(normed, inWeight, inBias), extraKey, extraValue)
             let q = HeadColumns(packed, start: 0, count: dim, tokens: x.shape[1])
-            return rest(x, attend(q, packed, keyStart: dim, causal: causal))
+            return out(attend(q, packed, keyStart: dim, causal: causal), residual: x)
         }
         let head = normed.sliced(axis: 1, 0..<queries)
         let q = linear(head, inWeight[rows: 0..<dim], inBias[rows: 0..<dim])
         let packed = linear(normed, inWeight[rows: dim..<3 * dim], inBias[rows: dim..<3 * dim])
-        return rest(
-            x.sliced(axis: 1, 0..<queries),
-            attend(HeadColumns(q), appended(packed, extraKey, extraValue), keyStart: 0, causal: causal))
+        return out(
+            attend(HeadColumns(q), appended(packed, extraKey, extraValue), keyStart: 0, causal: causal),
+            residual: x.sliced(axis: 1, 0..<queries))
     }
 
     /// Causal, over rows that lie one after the other. `[1, T, D] → [1, T, D]`
-    func callAsFunction(_ x: Tensor, rows: TokenRows) -> Tensor {
+    func attended(_ x: Tensor, rows: TokenRows) -> Tensor {
         let packed = linear(norm1(x), inWeight, inBias)
         let attended = rows.groups.map { group in
             let qkv = packed.sliced(axis: 1, group.range).reshaped(group.count, group.length, 3 * dim)
             let q = HeadColumns(qkv, start: 0, count: dim)
             return attend(q, qkv, keyStart: dim, causal: true).reshaped(1, group.range.count, dim)
         }
-        return rest(x, concat(attended, axis: 1))
+        return out(concat(attended, axis: 1), residual: x)
     }
 
     /// The same for the last token of each row alone, which sees all of its row. `[1, T, D] → [1, R, D]`
-    func lastTokens(_ x: Tensor, rows: TokenRows) -> Tensor {
+    func attendedLastTokens(_ x: Tensor, rows: TokenRows) -> Tensor {
         let normed = norm1(x), count = rows.lastTokens.count
         let q = linear(
             normed.reshaped(-1, dim).gathered(rows.lastTokens), inWeight[rows: 0..<dim], inBias[rows: 0..<dim]
@@ -73,9 +77,13 @@ struct TransformerBlock: Sendable {
             let own = HeadColumns(q[rows: first..<first + group.count].reshaped(group.count, 1, dim))
             return attend(own, kv, keyStart: 0, causal: false).reshaped(1, group.count, dim)
         }
-        return rest(
-            x.reshaped(-1, dim).gathered(rows.lastTokens).reshaped(1, count, dim), concat(attended, axis: 1))
+        return out(
+            concat(attended, axis: 1),
+            residual: x.reshaped(-1, dim).gathered(rows.lastTokens).reshaped(1, count, dim))
     }
+
+    /// x + MLP(LN(x)), the block's second half: two thirds of its work.
+    func mlp(_ x: Tensor) -> Tensor { fc2(fc1(norm2(x), activation: .gelu), residual: x) }
 
     private func attend(_ q: HeadColumns, _ packed: Tensor, keyStart: Int, causal: Bool) -> Tensor {
         attention(
@@ -90,10 +98,5 @@ struct TransformerBlock: Sendable {
         let width = packed.shape[2]
         let row = width == 3 * dim ? concat([key, key, value], axis: 2) : concat([key, value], axis: 2)
         return concat([packed, row.reshaped(1, width).tiled(packed.shape[0])], axis: 1)
-    }
-
-    private func rest(_ x: Tensor, _ attended: Tensor) -> Tensor {
-        let x = out(attended, residual: x)
-        return fc2(fc1(norm2(x), activation: .gelu), residual: x)
     }
 }

@@ -58,7 +58,7 @@ public struct VisionTower: Sendable {
         let x = preNorm(tokens(image)), last = blocks.count - 1
         return blocks.steps(
             x, rows: x.shape[0] * x.shape[1], left: 0,
-            apply: { $0($2, queries: firstTokenOnly && $1 == last ? 1 : nil) }, then: then)
+            attended: { $0.attended($2, queries: firstTokenOnly && $1 == last ? 1 : nil) }, then: then)
     }
 
     /// Patches with class token and positions, before the first norm.
