@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CGStreamer
+import Foundation
 
 /// The library as a whole: started once, on first use, from any thread.
 package enum GStreamer {
@@ -16,6 +17,13 @@ package enum GStreamer {
     }()
 
     static func start() throws(MediaError) { try started.get() }
+
+    /// For processes that open sources again and again: connections bring threads of their own, which come and go. glibc
+    /// spreads these over eight heaps for each core, which grew by some kilobytes with every reconnection; one for each
+    /// core stay as they are. To be called before there are threads, which keep the heap that they have.
+    package static func keepHeapsFew() {
+        _ = mallopt(M_ARENA_MAX, Int32(ProcessInfo.processInfo.activeProcessorCount))
+    }
 
     /// For example `1.22.0`.
     package static var version: String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Media
 import Service
 
 /// The daemon.
@@ -18,6 +19,7 @@ struct RunCommand: ParsableCommand {
     var check = false
 
     func run() throws {
+        GStreamer.keepHeapsFew()
         let config = try DaemonConfig(file: config)
         if check {
             for setting in config.settings { print("\(setting.key): \(setting.value)") }

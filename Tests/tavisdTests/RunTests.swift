@@ -223,6 +223,9 @@ struct RunTests {
         let ready = (MediaClock.now - start).seconds
         wait(20) { (try? place.ctl("status").out.contains("a: running")) ?? false }
         let busy = try Self.load(of: daemon.identifier)
+        // More would grow with every reconnection.
+        let heaps = try Self.heaps(of: daemon.identifier)
+        #expect(heaps <= ProcessInfo.processInfo.activeProcessorCount)
         #expect(try place.ctl("pause", "a").code == 0)
         wait(10) { (try? place.ctl("status").out.contains("a: paused")) ?? false }
         let idle = try Self.load(of: daemon.identifier)
@@ -244,6 +247,21 @@ struct RunTests {
         let before = try ticks()
         Thread.sleep(forTimeInterval: 3)
         return Double(try ticks() - before) / Double(sysconf(Int32(_SC_CLK_TCK))) / 3
+    }
+
+    /// How many heaps glibc made for threads: each begins at a multiple of 64 MiB and keeps all up to the next for itself.
+    private static func heaps(of process: Int32) throws -> Int {
+        let size = 64 << 20
+        let maps = try String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8).split(separator: "\n")
+        let regions = maps.map { line in
+            let fields = line.split(separator: " ")
+            let ends = fields[0].split(separator: "-").map { Int($0, radix: 16) ?? 0 }
+            return (start: ends[0], end: ends[1], isKept: fields[1] == "---p")
+        }
+        return zip(regions, regions.dropFirst()).count { used, kept in
+            used.start % size == 0 && !used.isKept && kept.isKept && used.end == kept.start
+                && kept.end == used.start + size
+        }
     }
 
     private static let hasPromtool = ["promtool", "curl"].allSatisfy {
