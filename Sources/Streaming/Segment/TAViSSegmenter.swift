@@ -46,7 +46,6 @@ package final class TAViSSegmenter: FrameSegmenter {
     private var dense: (prompt: Tensor, time: MediaTime)?
     /// The next one, while work on it is spread.
     private var nextDense: (work: SpreadWork<Tensor>, time: MediaTime)?
-    /// Of the newest frame.
     private var spacing = FrameSpacing()
     /// Whether no frame was segmented since the sound changed.
     private var isNewlyHeard = false
