@@ -99,7 +99,7 @@ install: build
 	for unit in $(UNITS); do \
 		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "systemd/$$unit" >$(UNIT_DIR)/"$$unit" || exit 1; \
 		chmod 644 $(UNIT_DIR)/"$$unit" || exit 1; done
-	install -m 644 config/*.yaml config/*.txt config/*.pipeline $(DESTDIR)$(PREFIX)/share/doc/tavisd/config/
+	install -m 644 config/*.yaml config/*.json config/*.txt config/*.pipeline $(DESTDIR)$(PREFIX)/share/doc/tavisd/config/
 	@echo 'Installed. Write /etc/tavisd/tavisd.yaml (examples: $(PREFIX)/share/doc/tavisd/config), then:'
 	@echo '  systemd-sysusers && systemctl daemon-reload && systemctl enable --now tavisd'
 

@@ -22,7 +22,10 @@ extension StageGroups {
     /// What the built-in model is, on pictures as large as the others'.
     private var mini: StageGroup {
         StageGroup(
-            { try precision.load { try TAViS($0, .mini) } },
+            {
+                let dimensions = try ModelBundle.embedded().info.architecture
+                return try precision.load { try TAViS($0, dimensions) }
+            },
             [
                 Stage("tavis-mini-frame-224", kind: .frame, gmac: 0) { model in
                     let input = FrameInput()

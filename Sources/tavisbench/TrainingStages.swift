@@ -8,9 +8,11 @@ extension StageGroups {
     /// those of its recipe, with as many batches side by side.
     static var training: [StageGroup] {
         [
-            StageGroup({ try StepWork(.mini, side: 128, clips: 12, batches: 2) }, [stage("train-mini-24")]),
             StageGroup(
-                { try StepWork(.mini, side: 128, clips: 3, frames: 5, batches: 2) }, [stage("train-mini-6x5")]
+                { try StepWork(embedded, side: 224, clips: 12, batches: 2) }, [stage("train-mini-24")]),
+            StageGroup(
+                { try StepWork(embedded, side: 224, clips: 3, frames: 5, batches: 2) },
+                [stage("train-mini-6x5")]
             ),
             StageGroup({ try StepWork(.large, side: 224) }, [stage("train-tavis-l-224")]),
             StageGroup({ try StepWork(.large, side: 224, frames: 3) }, [stage("train-tavis-l-224-t3")]),
@@ -18,6 +20,10 @@ extension StageGroups {
                 { try StepWork(.large, side: 224, frames: 5, checkpoints: true) },
                 [stage("train-tavis-l-224-t5-checkpoints")]),
         ]
+    }
+
+    private static var embedded: TAViSConfig {
+        get throws { try ModelBundle.embedded().info.architecture }
     }
 
     private static func stage(_ name: String) -> Stage<StepWork> {
@@ -39,7 +45,7 @@ private final class StepWork {
         _ config: TAViSConfig, side: Int, clips: Int = 1, frames: Int = 1, batches: Int = 1,
         checkpoints: Bool = false
     ) throws {
-        let isSmall = config == .mini
+        let isSmall = config != .large
         var options = SyntheticClips.Options(seed: 1, count: clips * batches)
         (options.frames, options.width, options.height) = (frames, side, side)
         let source = SyntheticClips(options)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension TAViSConfig {
-    /// Every part of TAViS at small dimensions: what the embedded model is, for CPUs and for training from scratch.
+    /// Every part of TAViS at small dimensions, for training from scratch on CPUs. The embedded model began so and grew.
     public static let mini: TAViSConfig = {
         var sam2 = SAM2Config(
             version: .v2_0,

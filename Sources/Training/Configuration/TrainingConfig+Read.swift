@@ -75,7 +75,11 @@ extension TrainingConfig.Start {
     fileprivate init(_ section: YAMLSection) {
         switch section.kind("kind", .choice(Kind.self)) {
         case .scratch: self = .scratch(.init(section.section("architecture", isRequired: true)))
-        case .bundle: self = .bundle(section.value("folder", .string))
+        case .bundle:
+            self = .bundle(
+                section.value("folder", .string),
+                grownTo: section.has("architecture")
+                    ? .init(section.section("architecture", isRequired: true)) : nil)
         case .checkpoints:
             let files = section.list("files", .string, count: 1...16)
             self = .checkpoints(files, .init(section.section("architecture", isRequired: true)))

@@ -43,8 +43,8 @@ package struct TrainingConfig: Sendable, Equatable {
     package enum Start: Sendable, Equatable {
         /// Drawn from the seed.
         case scratch(Architecture)
-        /// A model bundle, all of it.
-        case bundle(String)
+        /// A model bundle, all of it; where an architecture is given, grown to that (`GrownWeights`).
+        case bundle(String, grownTo: Architecture? = nil)
         /// Checkpoints of the models that TAViS is built on; what none of them has is drawn from the seed.
         case checkpoints([String], Architecture)
     }

@@ -16,7 +16,7 @@ struct StartWeights {
             info = Self.info(config, try Self.dimensions(architecture), classes)
             weights = InitialWeights(seed: config.seed)
             tokenizer = try Self.tokenizer(info, directory: nil)
-        case .bundle(let folder):
+        case .bundle(let folder, let larger):
             let directory = URL(fileURLWithPath: folder)
             info = try ModelBundle.readInfo(directory)
             (info.name, info.classes, info.scores) = (config.name, classes, [])
@@ -24,6 +24,12 @@ struct StartWeights {
             weights = TeacherWeights(
                 known: try ModelBundle.weights(directory: directory),
                 otherwise: InitialWeights(seed: config.seed))
+            if let larger {
+                let dimensions = try Self.dimensions(larger)
+                weights = try GrownWeights(
+                    weights, from: info.architecture, to: dimensions, seed: config.seed)
+                info.architecture = dimensions
+            }
             tokenizer = try Self.tokenizer(info, directory: directory)
         case .checkpoints(let files, let architecture):
             info = Self.info(config, try Self.dimensions(architecture), classes)

@@ -92,6 +92,18 @@ struct TrainingConfigTests {
         #expect(config.settings.contains(.init("data[0].level", "mixed")))
     }
 
+    @Test("a run starts from a bundle, as it is or grown")
+    func starts() throws {
+        let scratch = "{kind: scratch, architecture: {preset: mini}}"
+        func start(_ text: String) throws -> TrainingConfig.Start {
+            #expect(shortest.contains(scratch))
+            return try config(shortest.replacing(scratch, with: text)).start
+        }
+        #expect(try start("{kind: bundle, folder: x}") == .bundle("x"))
+        let grown = "{kind: bundle, folder: x, architecture: {file: config/mini-grown.json}}"
+        #expect(try start(grown) == .bundle("x", grownTo: .file("config/mini-grown.json")))
+    }
+
     @Test("the paper's recipe changes optimizer and losses, single values override it")
     func paper() throws {
         let paper = try config(shortest + "recipe: paper\n")
