@@ -48,10 +48,14 @@ package final class LiveStream: Sendable {
     let outputs: Mutex<[StreamOutput]>
     private let shown = Mutex<Shown?>(nil)
     private let phase = Mutex(Phase.running)
-    private let wake = Mutex<(@Sendable () -> Void)?>(nil)
+    private let wake = Mutex(Wake())
     package let stages = LiveStages()
 
     private enum Phase: Sendable { case running, paused, stopped }
+
+    /// A structure, since Swift wraps a bare function in a generic type anew with each access: memory and the depth of
+    /// its calls would grow with every frame.
+    private struct Wake: Sendable { var action: (@Sendable () -> Void)? }
 
     /// A frame and when it came.
     struct Arrival: Sendable {
@@ -117,7 +121,7 @@ package final class LiveStream: Sendable {
             return true
         }
         if isFull { count(.newerFrame) }
-        wake.withLock { $0 }?()
+        wake.withLock { $0.action }?()
     }
 
     /// Sound has come; its time lies on `MediaClock`.
@@ -203,7 +207,7 @@ package final class LiveStream: Sendable {
     }
 
     /// Called, from any thread, when a frame lies ready.
-    func onFrame(_ action: (@Sendable () -> Void)?) { wake.withLock { $0 = action } }
+    func onFrame(_ action: (@Sendable () -> Void)?) { wake.withLock { $0.action = action } }
 
     func count(_ reason: DropReason) { numbers.withLock { $0.dropped[reason, default: 0] += 1 } }
 

@@ -90,6 +90,22 @@ struct LiveStreamTests {
         return worker
     }
 
+    @Test("the worker is woken the same way however many frames have come")
+    func wakes() {
+        let stream = LiveStream(.init(name: "door"))
+        // Where on the stack each call arrives.
+        let places = Mutex<[UInt]>([])
+        stream.onFrame {
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1) { onStack in
+                places.withLock { $0.append(UInt(bitPattern: onStack.baseAddress)) }
+            }
+        }
+        for _ in 0..<1000 { stream.take(frame()) }
+        stream.stop()
+        let seen = places.withLock { $0 }
+        #expect(seen.count == 1000 && Set(seen).count == 1, "calls go deeper: \(Set(seen).count) depths")
+    }
+
     @Test("frames go out at the source's rate with masks of what is heard, and objects are told")
     func marks() throws {
         let output = StandInOutput(), clean = StandInOutput(), masks = StandInOutput()
