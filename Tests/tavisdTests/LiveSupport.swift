@@ -121,9 +121,11 @@ func wait(_ seconds: Double, until holds: () -> Bool) -> Bool {
 
 extension Workplace {
     /// Starts the daemon and waits until it is ready.
-    func daemon(_ config: String) throws -> Running {
+    ///
+    /// - Parameter shell: commands that a shell runs before.
+    func daemon(_ config: String, shell: String? = nil) throws -> Running {
         try Data(config.utf8).write(to: URL(filePath: path("run.yaml")))
-        let running = try start(["run", "--config", "run.yaml"])
+        let running = try start(["run", "--config", "run.yaml"], shell: shell)
         wait(20) { running.said.contains("http interface listens") || !running.isRunning }
         return running
     }

@@ -127,6 +127,35 @@ struct SoakTests {
         #expect(watched > 20)
     }
 
+    /// What each frame leaves behind shows after hours at a camera's pace: here a thousand come in a second. Threads have small
+    /// stacks, so that what goes deeper with each frame ends sooner.
+    @Test("a day's frames leave nothing behind", .enabled(if: SoakTests.seconds > 0, "TAVIS_SOAK is not set"))
+    func manyFrames() throws {
+        let place = try Workplace()
+        let daemon = try place.daemon(
+            place.daemonHead + """
+                streams:
+                  - name: many
+                    profile: realtime
+                    video: {kind: test, width: 64, height: 48, frame_rate: 1000}
+                    audio: {kind: none}
+                """, shell: "ulimit -s 1024")
+        let start = Date()
+        var seen: [Holdings] = []
+        while -start.timeIntervalSinceNow < Self.seconds / 2, daemon.isRunning {
+            Thread.sleep(forTimeInterval: 1)
+            seen.append(Holdings(of: daemon.identifier))
+        }
+        let frames = try place.statuses().first?.video.received ?? 0
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().code == 0)
+        let third = seen.count / 3
+        let early = Holdings.most(seen[third..<(2 * third)]), late = Holdings.most(seen[(2 * third)...])
+        print("soak, many: \(frames) frames in \(Int(Self.seconds / 2)) s; \(early), at the end \(late)")
+        #expect(Double(frames) > 100 * Self.seconds, "a busy machine? \(frames) frames")
+        #expect(late.kibibytes < early.kibibytes + 1024, "\(seen)")
+    }
+
     @Test("nothing grows, all comes back", .enabled(if: SoakTests.seconds > 0, "TAVIS_SOAK is not set"))
     func soak() throws {
         let place = try Workplace(), camera = try Camera()

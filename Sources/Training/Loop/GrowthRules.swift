@@ -8,6 +8,8 @@ struct GrowthRules {
     private let oldBlocks: [Int?]
     private let trunk: HieraConfig
     private let decoderHeads: Int
+    /// What prompts are made of: sound, and text unless that is left out.
+    private let promptHalves: Int
     /// Width of the trunk's first stage and of the decoder, new over old.
     private let widening: (trunk: Float, decoder: Float)
 
@@ -42,6 +44,7 @@ struct GrowthRules {
         }
         trunk = b.trunk
         decoderHeads = b.decoderHeads
+        promptHalves = new.pseudoText == .none ? 1 : 2
         widening = (
             Float(b.trunk.embedDim) / Float(a.trunk.embedDim), Float(b.hiddenDim) / Float(a.hiddenDim)
         )
@@ -84,9 +87,9 @@ struct GrowthRules {
         static let units = Space()
         static let stream = Space(isStream: true)
         /// Of the decoder's width: sines, then cosines.
-        static let wide = Space(parts: 2, isStream: true)
-        /// Two of these behind each other.
-        static let twoWide = Space(parts: 4, isStream: true)
+        static let wide = wide(times: 1)
+        /// Several of these behind each other.
+        static func wide(times: Int) -> Space { Space(parts: 2 * times, isStream: true) }
         static func heads(_ count: Int) -> Space { Space(parts: count) }
         /// Turned by columns, then by rows.
         static let rotary = Space(parts: 2, interleavesPairs: true)
@@ -170,7 +173,7 @@ struct GrowthRules {
     /// Layers of perceptrons.
     private func perceptron(_ name: String) -> (out: Space, input: Space)? {
         func ends(_ suffixes: String...) -> Bool { suffixes.contains(where: name.hasSuffix) }
-        if name == "aggregate.layers.0" { return (.units, .twoWide) }
+        if name == "aggregate.layers.0" { return (.units, .wide(times: promptHalves)) }
         if ends("linear1", "pwconv1", "layers.0") { return (.units, .wide) }
         if ends("linear2", "pwconv2", "mlp.layers.1") { return (.wide, .units) }
         if ends("layers.1") { return (.units, .units) }
