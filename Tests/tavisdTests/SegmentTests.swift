@@ -301,7 +301,7 @@ struct SegmentTests {
         let scores = try #require(outcome.out.firstMatch(of: /M_J ([0-9.]+) %, M_F ([0-9.]+)/))
         let (overlap, fMeasure) = (Double(scores.1) ?? 0, Double(scores.2) ?? 0)
         // What the built-in model reaches, with room for other processors' rounding.
-        #expect(overlap > 55 && fMeasure > 0.4, "M_J \(overlap), M_F \(fMeasure)")
+        #expect(overlap > 66 && fMeasure > 0.65, "M_J \(overlap), M_F \(fMeasure)")
     }
 
     // MARK: Real clips
