@@ -34,7 +34,7 @@ struct RunTests {
 
     @Test("a camera's pictures come out again with what sounds marked, at their rate, with their sound")
     func marks() throws {
-        let film = SyntheticFilm(seed: 1, level: .medium, width: 320, height: 240)
+        let film = SyntheticFilm(seed: 9, level: .medium, width: 320, height: 240)
         let frames = (0..<SyntheticFilm.frameCount).map(film.picture)
         let samples = film.samples
         let sounds = frames.indices.map { Array(samples[$0 * 640..<($0 + 1) * 640]) }
@@ -67,7 +67,7 @@ struct RunTests {
         #expect(status.out.contains("film: running") || status.out.contains("film: degraded"))
         let overlap = Self.overlap(numbered, frames: frames, film: film)
         print("overlay against truth over RTSP: M_J \(overlap) % on \(numbered.count) frames")
-        #expect(numbered.count > 100 && overlap > 25, "M_J \(overlap)")
+        #expect(numbered.count > 100 && overlap > 45, "M_J \(overlap)")
     }
 
     /// Mean overlap of what was painted with what sounds, in percent, over frames on which something sounds.
