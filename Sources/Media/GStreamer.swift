@@ -19,8 +19,8 @@ package enum GStreamer {
     static func start() throws(MediaError) { try started.get() }
 
     /// For processes that open sources again and again: connections bring threads of their own, which come and go. glibc
-    /// spreads these over eight heaps for each core, which grew by some kilobytes with every opening of a file; one for
-    /// each core grow far less. To be called before there are threads, which keep the heap that they have.
+    /// spreads these over eight heaps for each core, and each keeps what was freed in it: after 1400 openings of a file one for
+    /// each core kept 6 MB less. To be called before there are threads, which keep the heap that they have.
     package static func keepHeapsFew() {
         _ = mallopt(M_ARENA_MAX, Int32(ProcessInfo.processInfo.activeProcessorCount))
     }

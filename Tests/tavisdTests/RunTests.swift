@@ -223,7 +223,7 @@ struct RunTests {
         let ready = (MediaClock.now - start).seconds
         wait(20) { (try? place.ctl("status").out.contains("a: running")) ?? false }
         let busy = try Self.load(of: daemon.identifier)
-        // More would grow with every reconnection.
+        // Each keeps what was freed in it.
         let heaps = try Self.heaps(of: daemon.identifier)
         #expect(heaps <= ProcessInfo.processInfo.activeProcessorCount)
         #expect(try place.ctl("pause", "a").code == 0)
