@@ -18,10 +18,6 @@ struct EvalCommand: ParsableCommand {
             """)
 
     enum Level: String, CaseIterable, ExpressibleByArgument { case easy, medium, hard, mixed }
-    enum Sounds: String, CaseIterable, ExpressibleByArgument {
-        case mixed, sounding, silent
-        case offScreen = "off-screen"
-    }
     enum Rules: String, CaseIterable, ExpressibleByArgument { case official, stream }
 
     @Argument(help: "Folder of a dataset.")
@@ -50,7 +46,7 @@ struct EvalCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp("What is heard in synthetic clips.", valueName: "mixed|sounding|silent|off-screen")
     )
-    var sounds = Sounds.mixed
+    var sounds = SyntheticClips.Sounds.mixed
 
     @Option(help: ArgumentHelp("At most so many clips.", valueName: "count"))
     var clips: Int?
@@ -203,12 +199,7 @@ struct EvalCommand: ParsableCommand {
     private func syntheticClips(_ level: Level) -> SyntheticClips {
         var options = SyntheticClips.Options(seed: seed, count: clips ?? Self.defaultClips)
         if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
-        switch sounds {
-        case .mixed: break
-        case .sounding: options.kinds = [.sounding: 1]
-        case .silent: options.kinds = [.silent: 1]
-        case .offScreen: options.kinds = [.offScreen: 1]
-        }
+        options.kinds = sounds.kinds
         let gap = Self.syntheticSpacing
         options.frames = frames ?? (`protocol` == .stream ? Self.streamFrames : 5)
         if `protocol` == .stream { options.spacing = gap...gap }
@@ -246,6 +237,7 @@ struct EvalCommand: ParsableCommand {
 extension SoundChange: ExpressibleByArgument {}
 extension DatasetFolder.Layout: ExpressibleByArgument {}
 extension DatasetFolder.Split: ExpressibleByArgument {}
+extension SyntheticClips.Sounds: ExpressibleByArgument {}
 extension OpenVocabulary.Part: ExpressibleByArgument {}
 
 /// A result as a table for a terminal.

@@ -29,6 +29,15 @@ import Testing
         #expect(Set(names) == Set(PipelineFile.allCases.map { "\($0.rawValue).pipeline" }))
     }
 
+    @Test("pads that come late are linked without bare caps", arguments: PipelineFile.allCases)
+    func latePads(file: PipelineFile) throws {
+        // GStreamer makes the filter of bare caps only when the pad comes. Where the pipeline changes its state at
+        // that moment, now and then (3 of 210 starts from RTSP) nothing ever flows.
+        let bare = try Regex("(source\\.|decodebin[^!\n]*)\\s*!\\s*[a-z]+/")
+        #expect("source. ! audio/x-raw".contains(bare) && "x ! decodebin\n ! audio/x-raw".contains(bare))
+        #expect(!file.text.contains(bare))
+    }
+
     @Test("a missing element is named")
     func missingElement() {
         #expect { try Pipeline(text: "fakesrc ! nosuchelement ! fakesink") } throws: {

@@ -68,9 +68,9 @@ final class Viewer: Sendable {
     init(_ uri: String, keepsAll: Bool = true) {
         let text = """
             rtspsrc name=source location=\(uri) protocols=tcp latency=300
-            source. ! application/x-rtp,media=video ! decodebin ! videoconvert ! video/x-raw,format=RGB
-            ! appsink name=video_in sync=false max-buffers=50
-            source. ! application/x-rtp,media=audio ! decodebin ! audioconvert
+            source. ! capsfilter caps=application/x-rtp,media=video ! decodebin ! videoconvert
+            ! video/x-raw,format=RGB ! appsink name=video_in sync=false max-buffers=50
+            source. ! capsfilter caps=application/x-rtp,media=audio ! decodebin ! audioconvert
             ! audio/x-raw,format=F32LE,layout=interleaved ! appsink name=audio_in sync=false max-buffers=500
             """
         let handlers = LiveInputHandlers(

@@ -114,6 +114,7 @@ extension TrainingConfig.DataPart {
             origin = .synthetic(
                 seed: UInt64(section.value("seed", .int(0...Int.max))),
                 section.value("level", .choice(), default: .mixed),
+                section.value("sounds", .choice(), default: .mixed),
                 count: section.value("scenes", .int(1...100_000_000), default: 20_000))
         }
         weight = section.value("weight", .positiveNumber(upTo: 1e6), default: 1)

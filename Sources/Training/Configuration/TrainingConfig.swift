@@ -69,7 +69,7 @@ package struct TrainingConfig: Sendable, Equatable {
         /// Its `frames` are the configuration's.
         case folder(DatasetFolder)
         /// Scenes made on the fly: as many different ones as `count`.
-        case synthetic(seed: UInt64, Level, count: Int)
+        case synthetic(seed: UInt64, Level, SyntheticClips.Sounds = .mixed, count: Int)
     }
 
     package enum Level: String, CaseIterable, Sendable { case easy, medium, hard, mixed }

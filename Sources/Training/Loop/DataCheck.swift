@@ -30,7 +30,7 @@ package struct DataCheck: Sendable {
         _ origin: TrainingConfig.Origin, _ examples: Int, _ progress: (String, Int, Int) -> Void
     ) -> DatasetCheck {
         switch origin {
-        case .synthetic(_, _, let count):
+        case .synthetic(_, _, _, let count):
             DatasetCheck(title: DataSources.name(origin), clips: count, classes: SyntheticClass.names)
         case .folder(let folder):
             DatasetCheck(folder, examples: examples) { progress(folder.title, $0, $1) }

@@ -32,11 +32,12 @@ struct DataSources {
 
     private func source(_ origin: TrainingConfig.Origin, frames: Int?) throws -> any ClipSource {
         switch origin {
-        case .synthetic(let seed, let level, let count):
+        case .synthetic(let seed, let level, let sounds, let count):
             var options = SyntheticClips.Options(seed: seed, count: count)
             (options.width, options.height) = (config.side, config.side)
             options.frames = frames ?? config.frames
             if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
+            options.kinds = sounds.kinds
             return SyntheticClips(options)
         case .folder(var folder):
             folder.frames = frames
@@ -47,7 +48,9 @@ struct DataSources {
     /// For logs.
     static func name(_ origin: TrainingConfig.Origin) -> String {
         switch origin {
-        case .synthetic(let seed, let level, _): "synthetic-\(level.rawValue)-\(seed)"
+        case .synthetic(let seed, let level, .mixed, _): "synthetic-\(level.rawValue)-\(seed)"
+        case .synthetic(let seed, let level, let sounds, _):
+            "synthetic-\(level.rawValue)-\(sounds.rawValue)-\(seed)"
         case .folder(let folder): folder.title
         }
     }

@@ -3,15 +3,29 @@ import Media
 
 /// Scenes with truth, made on the fly: the same options and index give the same clip, on any thread.
 package struct SyntheticClips: ClipSource {
+    /// What is heard: now this and now that, or always the same kind.
+    package enum Sounds: String, CaseIterable, Sendable {
+        case mixed, sounding, silent
+        case offScreen = "off-screen"
+
+        /// How likely each kind is.
+        package var kinds: [SyntheticSound.Kind: Float] {
+            switch self {
+            case .mixed: [.sounding: 0.78, .silent: 0.06, .roomNoise: 0.07, .offScreen: 0.09]
+            case .sounding: [.sounding: 1]
+            case .silent: [.silent: 1]
+            case .offScreen: [.offScreen: 1]
+            }
+        }
+    }
+
     package struct Options: Sendable {
         package var seed: UInt64
         package var count: Int
         /// How likely each level is.
         package var levels: [SyntheticLevel: Float] = [.easy: 1, .medium: 1, .hard: 1]
         /// How likely each kind of sound is.
-        package var kinds: [SyntheticSound.Kind: Float] = [
-            .sounding: 0.78, .silent: 0.06, .roomNoise: 0.07, .offScreen: 0.09,
-        ]
+        package var kinds = Sounds.mixed.kinds
         package var width = 128
         package var height = 128
         /// Frames of a clip.

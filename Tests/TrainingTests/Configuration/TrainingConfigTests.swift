@@ -90,6 +90,25 @@ struct TrainingConfigTests {
         #expect(config.freezing == Freezing() && config.ablations.isEmpty)
         #expect(config.settings.contains(.init("optimizer.rate", "3e-05")))
         #expect(config.settings.contains(.init("data[0].level", "mixed")))
+        #expect(config.settings.contains(.init("data[0].sounds", "mixed")))
+    }
+
+    @Test("synthetic scenes have the sounds that are asked for")
+    func sounds() throws {
+        func heldOut(_ sounds: String) throws -> (name: String, source: any ClipSource) {
+            let part = "{kind: synthetic, seed: 7, sounds: \(sounds)}"
+            return try DataSources(config(shortest + "evaluation: {every: 1, data: [\(part)]}\n")).heldOut()[
+                0]
+        }
+        let (name, source) = try heldOut("off-screen")
+        let clips = try #require(source as? SyntheticClips)
+        #expect(
+            name == "synthetic-mixed-off-screen-7" && (0..<50).allSatisfy { clips.kind($0) == .offScreen })
+        let mixed = try #require(heldOut("mixed").source as? SyntheticClips)
+        #expect(Set((0..<200).map(mixed.kind)) == Set(SyntheticSound.Kind.allCases))
+        #expect { try heldOut("loud") } throws: {
+            "\($0)".contains("sounds") && "\($0)".contains("off-screen")
+        }
     }
 
     @Test("a run starts from a bundle, as it is or grown")
