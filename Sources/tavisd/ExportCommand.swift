@@ -13,8 +13,11 @@ struct ExportCommand: ParsableCommand {
 
     enum Precision: String, CaseIterable, ExpressibleByArgument { case float32, float16, int8 }
 
-    @Argument(help: "Checkpoint of a run (runs/NAME/step-N), or any bundle.")
-    var bundle: String
+    @Argument(
+        help:
+            "Checkpoint of a run (runs/NAME/step-N), or any bundle; of several, which should be trainings from one start, the new bundle has the mean."
+    )
+    var bundles: [String]
 
     @Option(help: ArgumentHelp("Folder to make.", valueName: "bundle"))
     var output: String
@@ -44,14 +47,21 @@ struct ExportCommand: ParsableCommand {
     @Flag(help: "Replace a bundle that is there already.")
     var force = false
 
-    func validate() throws { try calibration.validate(for: precision) }
+    func validate() throws {
+        try calibration.validate(for: precision)
+        if precision == .int8, bundles.count > 1 {
+            throw ValidationError(
+                "--precision int8 takes one bundle: first export the mean, then that as int8")
+        }
+    }
 
     func run() throws {
         var options = BundleExport.Options()
         (options.name, options.force) = (name, force)
-        options.precision = try calibration.precision(precision, of: bundle)
+        options.precision = try calibration.precision(precision, of: bundles[0])
+        options.others = bundles.dropFirst().map { URL(fileURLWithPath: $0) }
         (options.scores, options.provenance, options.licences) = (score, provenance, licence)
-        let bytes = try BundleExport(URL(fileURLWithPath: bundle), options).write(to: output)
+        let bytes = try BundleExport(URL(fileURLWithPath: bundles[0]), options).write(to: output)
         print("wrote \(output): \(byteText(bytes))")
     }
 }

@@ -55,6 +55,38 @@ struct ExportTests {
         #expect(absent.code == 65 && absent.errors.contains("absent"))
     }
 
+    @Test("several bundles become their mean, which has no scores yet; another architecture is refused")
+    func mean() throws {
+        #expect(try work.run("export", checkpoint, "--output", "half", "--precision", "float16").code == 0)
+        let outcome = try work.run("export", checkpoint, "half", "--output", "mean", "--score", "mine")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let key = "image_encoder.neck.convs.0.conv.weight"
+        func weights(_ path: String) throws -> [Float] {
+            try Checkpoint.open(work.path(path)).tensor(key).readFloats()
+        }
+        let (whole, half) = (try weights(checkpoint), try weights("half"))
+        #expect(try weights("mean") == zip(whole, half).map { ($0 + $1) / 2 } && whole != half)
+        let info = try bundle("mean").info
+        #expect(
+            info.scores == ["mine"] && info.provenance.contains { $0.hasPrefix("the mean of the weights of") }
+        )
+
+        let description = URL(fileURLWithPath: work.path("half/model.json"))
+        let text = try String(contentsOf: description, encoding: .utf8)
+        for (old, new, reason) in [
+            ("\"maxObjectPointers\" : 16", "\"maxObjectPointers\" : 8", "another architecture"),
+            ("\"background\"", "\"backdrop\"", "other classes"),
+        ] {
+            #expect(text.contains(old))
+            try text.replacing(old, with: new).write(to: description, atomically: true, encoding: .utf8)
+            let other = try work.run("export", checkpoint, "half", "--output", "no")
+            #expect(other.code == 65 && other.errors.contains(reason), "\(other.errors)")
+        }
+        let bytes = try work.run("export", checkpoint, "half", "--output", "no", "--precision", "int8")
+        #expect(bytes.code == 64 && bytes.errors.contains("one bundle"))
+        #expect(!work.contents.contains("no"))
+    }
+
     @Test("int8 turns layers into bytes that find the same, tells which, and serves inference only")
     func bytes() throws {
         let outcome = try work.run("export", checkpoint, "--output", "bytes", "--precision", "int8")

@@ -24,6 +24,9 @@ package struct BundleWriter {
         case refuse
         /// A later source replaces the tensors of earlier ones: additions over a base.
         case laterWins
+        /// All sources have the same keys and shapes, and the bundle their mean: what trainings from one start have in
+        /// common is often better than each ("model soups", Wortsman et al., ICML 2022).
+        case mean
     }
 
     package struct Summary: Sendable, Equatable {
@@ -73,10 +76,10 @@ package struct BundleWriter {
             path: folder.file(Checkpoint.bundleWeightsName),
             entries: plan.flatMap(entries), metadata: metadata)
         summary.tensorCount = plan.count
-        let total = plan.reduce(0) { $0 + $1.tensor.elementCount * type($1.key).byteCount }
+        let total = plan.reduce(0) { $0 + $1.elementCount * type($1.key).byteCount }
         for row in plan {
             let copy = type(row.key) == .int8 ? copyRounded : copy
-            try copy(row.tensor, row.key, writer) { bytes in
+            try copy(row, writer) { bytes in
                 summary.byteCount += bytes
                 try progress(row.key, summary.byteCount, total)
             }
@@ -91,7 +94,30 @@ package struct BundleWriter {
         return summary
     }
 
-    private typealias Row = (key: String, tensor: CheckpointTensor)
+    /// A tensor of the bundle, and what it is the mean of.
+    private struct Row {
+        var key: String
+        var tensors: [CheckpointTensor]
+
+        var shape: [Int] { tensors[0].shape }
+        var elementCount: Int { tensors[0].elementCount }
+
+        func floats(_ range: Range<Int>, into out: UnsafeMutableBufferPointer<Float>) throws {
+            try tensors[0].floats(range, into: out)
+            guard tensors.count > 1 else { return }
+            var others = [Float](repeating: 0, count: out.count)
+            for tensor in tensors.dropFirst() {
+                try others.withUnsafeMutableBufferPointer { try tensor.floats(range, into: $0) }
+                for index in out.indices { out[index] += others[index] }
+            }
+            let share = 1 / Float(tensors.count)
+            for index in out.indices { out[index] *= share }
+        }
+
+        func releasePages(_ range: Range<Int>) {
+            for tensor in tensors { tensor.releasePages(range) }
+        }
+    }
 
     private func plan(_ sources: [BundleSource], output: String) throws -> (rows: [Row], summary: Summary) {
         var rows: [Row] = []
@@ -104,24 +130,46 @@ package struct BundleWriter {
                     continue
                 }
                 if let position = positions[key] {
-                    guard duplicates == .laterWins else {
-                        throw CheckpointError(
-                            .duplicateTensor, path: tensor.path, key: key,
-                            "already comes from \(rows[position].tensor.path)")
-                    }
-                    rows[position].tensor = tensor
-                    summary.replaced.append(key)
+                    try add(tensor, to: &rows[position])
+                    if duplicates == .laterWins { summary.replaced.append(key) }
                 } else {
                     positions[key] = rows.count
-                    rows.append((key, tensor))
+                    rows.append(Row(key: key, tensors: [tensor]))
                 }
             }
         }
+        if duplicates == .mean { try requireAll(sources, rows) }
         return (rows, summary)
     }
 
+    private func add(_ tensor: CheckpointTensor, to row: inout Row) throws {
+        switch duplicates {
+        case .refuse:
+            throw CheckpointError(
+                .duplicateTensor, path: tensor.path, key: row.key,
+                "already comes from \(row.tensors[0].path)")
+        case .laterWins: row.tensors = [tensor]
+        case .mean:
+            guard tensor.shape == row.shape else {
+                throw CheckpointError(
+                    .shapeMismatch, path: tensor.path, key: row.key,
+                    "expected \(row.shape) as in \(row.tensors[0].path), found \(tensor.shape)")
+            }
+            row.tensors.append(tensor)
+        }
+    }
+
+    /// A mean is of tensors that all sources have.
+    private func requireAll(_ sources: [BundleSource], _ rows: [Row]) throws {
+        guard let row = rows.first(where: { $0.tensors.count < sources.count }) else { return }
+        let having = Set(row.tensors.map(\.path))
+        let lacking = sources.map(\.checkpoint.path).first { !having.contains($0) } ?? ""
+        throw CheckpointError(
+            .missingTensor, path: lacking, key: row.key, "is not there, but in \(row.tensors[0].path)")
+    }
+
     private func entries(_ row: Row) -> [SafetensorsWriter.Entry] {
-        let type = type(row.key), shape = row.tensor.shape
+        let type = type(row.key), shape = row.shape
         precondition(
             type == .float32 || type == .float16 || type == .int8 && shape.count == 2,
             "BundleWriter: \(row.key) \(shape) is not written as \(type)")
@@ -133,45 +181,41 @@ package struct BundleWriter {
     /// Elements converted at a time: 16 MiB.
     private static let pieceElements = 4 << 20
 
-    private func copy(
-        _ tensor: CheckpointTensor, to key: String, of writer: SafetensorsWriter,
-        written: (Int) throws -> Void
-    ) throws {
-        let type = type(key)
-        let count = tensor.elementCount
+    private func copy(_ row: Row, to writer: SafetensorsWriter, written: (Int) throws -> Void) throws {
+        let type = type(row.key)
+        let count = row.elementCount
         var buffer = [Float](repeating: 0, count: min(count, Self.pieceElements))
         for start in stride(from: 0, to: count, by: Self.pieceElements) {
             let range = start..<min(start + Self.pieceElements, count)
             try buffer.withUnsafeMutableBufferPointer { buffer in
                 let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<range.count])
-                try tensor.floats(range, into: piece)
-                try append(UnsafeBufferPointer(piece), as: type, to: key, of: writer)
+                try row.floats(range, into: piece)
+                try append(UnsafeBufferPointer(piece), as: type, to: row.key, of: writer)
             }
-            tensor.releasePages(range)
+            row.releasePages(range)
             try written(range.count * type.byteCount)
         }
     }
 
     /// As bytes, some whole rows at a time.
     private func copyRounded(
-        _ tensor: CheckpointTensor, to key: String, of writer: SafetensorsWriter,
-        written: (Int) throws -> Void
+        _ row: Row, to writer: SafetensorsWriter, written: (Int) throws -> Void
     ) throws {
-        let (rows, inputs) = (tensor.shape[0], tensor.shape[1])
+        let (rows, inputs) = (row.shape[0], row.shape[1])
         var scales: [Float] = [], sums: [Float] = []
         let step = max(1, Self.pieceElements / max(1, inputs))
         for start in stride(from: 0, to: rows, by: step) {
             let some = start..<min(start + step, rows)
             let range = some.lowerBound * inputs..<some.upperBound * inputs
-            let floats = try Tensor(shape: [some.count, inputs]) { try tensor.floats(range, into: $0) }
+            let floats = try Tensor(shape: [some.count, inputs]) { try row.floats(range, into: $0) }
             let matrix = ByteMatrix(rounding: floats)
-            try matrix.withBytes { try writer.append(bytes: $0, to: key) }
+            try matrix.withBytes { try writer.append(bytes: $0, to: row.key) }
             scales += matrix.rowScales
             sums += matrix.rowSums.map(Float.init)
-            tensor.releasePages(range)
+            row.releasePages(range)
             try written(range.count)
         }
-        for (name, values) in zip(ByteMatrix.companions(of: key), [scales, sums]) {
+        for (name, values) in zip(ByteMatrix.companions(of: row.key), [scales, sums]) {
             try writer.append(values, to: name)
         }
     }

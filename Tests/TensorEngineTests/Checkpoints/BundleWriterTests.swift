@@ -123,6 +123,34 @@ struct BundleWriterTests {
         #expect(try Checkpoint.open(folder.path + "/out").tensor("k").readFloats() == [2, 3])
     }
 
+    @Test("the mean of several has their keys, and is refused where one lacks a key or has another shape")
+    func mean() throws {
+        let folder = try TemporaryFolder()
+        func source(_ name: String, _ tensors: [(String, [Int], [Float])]) throws -> BundleSource {
+            try SafetensorsWriter.write(path: folder.path + "/" + name, tensors: tensors)
+            return BundleSource(try .open(folder.path + "/" + name))
+        }
+        let a = try source("a", [("k", [2], [1, -4]), ("l", [1], [5])])
+        let b = try source("b", [("l", [1], [6]), ("k", [2], [2, 4])])
+        let c = try source("c", [("k", [2], [6, 6]), ("l", [1], [-2])])
+        var writer = writer
+        writer.duplicates = .mean
+        let summary = try writer.write([a, b, c], to: folder.path + "/out")
+        #expect(summary.tensorCount == 2 && summary.replaced.isEmpty)
+        let out = try Checkpoint.open(folder.path + "/out")
+        #expect(try out.tensor("k").readFloats() == [3, 2] && out.tensor("l").readFloats() == [3])
+
+        let short = try source("short", [("k", [2], [1, 1])])
+        for sources in [[a, short], [short, a]] {
+            let error = checkpointError { try writer.write(sources, to: folder.path + "/no") }
+            #expect(error?.code == .missingTensor && error?.key == "l")
+            #expect(error?.path == folder.path + "/short")
+        }
+        let wide = try source("wide", [("k", [3], [1, 1, 1]), ("l", [1], [1])])
+        let error = checkpointError { try writer.write([a, wide], to: folder.path + "/no") }
+        #expect(error?.code == .shapeMismatch && error?.key == "k" && error?.path == folder.path + "/wide")
+    }
+
     @Test("further files are copied beside the weights")
     func extraFiles() throws {
         let folder = try TemporaryFolder()
