@@ -10,6 +10,9 @@ package enum GStreamer {
         var failure: UnsafeMutablePointer<GError>?
         if gst_init_check(nil, nil, &failure) != 0 {
             gst_pb_utils_init()
+            // GLib keeps up to eight threads of ended tasks for the next ones. Where tasks come and go, as with each file
+            // of HLS, their number creeps up; ours begin so seldom that a new thread costs nothing.
+            g_thread_pool_set_max_unused_threads(0)
             return .success(())
         }
         let reason = takeMessage(&failure)

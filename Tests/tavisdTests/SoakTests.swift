@@ -122,7 +122,8 @@ struct SoakTests {
         // In a few minutes buffers of codecs and caches still settle.
         let growth = Self.seconds < 600 ? 1.04 : 1.01
         #expect(Double(late.kibibytes) <= Double(early.kibibytes) * growth, "\(seen)")
-        #expect(late.threads <= early.threads && late.descriptors <= early.descriptors, "\(seen)")
+        // Threads of ended tasks wait half a second for another: as many as a look at them catches.
+        #expect(late.threads <= early.threads + 2 && late.descriptors <= early.descriptors, "\(seen)")
         #expect(after < max(0.3, before * 1.5))
         #expect(watched > 20)
     }

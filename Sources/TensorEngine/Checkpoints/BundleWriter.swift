@@ -162,10 +162,12 @@ package struct BundleWriter {
     /// A mean is of tensors that all sources have.
     private func requireAll(_ sources: [BundleSource], _ rows: [Row]) throws {
         guard let row = rows.first(where: { $0.tensors.count < sources.count }) else { return }
-        let having = Set(row.tensors.map(\.path))
-        let lacking = sources.map(\.checkpoint.path).first { !having.contains($0) } ?? ""
+        let lacking = sources.first { source in
+            !source.checkpoint.tensors.contains { source.rename($0.key) == row.key }
+        }
         throw CheckpointError(
-            .missingTensor, path: lacking, key: row.key, "is not there, but in \(row.tensors[0].path)")
+            .missingTensor, path: lacking?.checkpoint.path ?? "", key: row.key,
+            "is not there, but in \(row.tensors[0].path)")
     }
 
     private func entries(_ row: Row) -> [SafetensorsWriter.Entry] {
