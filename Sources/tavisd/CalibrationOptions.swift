@@ -66,9 +66,11 @@ struct CalibrationOptions: ParsableArguments {
     private var names: [String] { calibration.map { URL(fileURLWithPath: $0).lastPathComponent } }
 
     private func runSynthetic(_ bundle: ModelBundle, _ bank: LabelBank) throws {
-        let scenes = SyntheticClips(.init(seed: 0, count: Self.syntheticClips))
-        let predictor = ModelPredictor(
-            bundle.model, bank: bank, side: bundle.info.imageSize, usesMemory: false)
+        let side = bundle.info.imageSize
+        var options = SyntheticClips.Options(seed: 0, count: Self.syntheticClips)
+        (options.width, options.height) = (side, side)
+        let scenes = SyntheticClips(options)
+        let predictor = ModelPredictor(bundle.model, bank: bank, side: side, usesMemory: false)
         for index in 0..<scenes.count { _ = try predictor.predict(scenes.clip(index)) }
     }
 

@@ -48,6 +48,9 @@ struct EvalCommand: ParsableCommand {
     )
     var sounds = SyntheticClips.Sounds.mixed
 
+    @Option(help: ArgumentHelp("Size of the pictures of synthetic clips.", valueName: "WxH"))
+    var picture = PictureSize(width: 224, height: 224)
+
     @Option(help: ArgumentHelp("At most so many clips.", valueName: "count"))
     var clips: Int?
 
@@ -200,6 +203,7 @@ struct EvalCommand: ParsableCommand {
         var options = SyntheticClips.Options(seed: seed, count: clips ?? Self.defaultClips)
         if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
         options.kinds = sounds.kinds
+        (options.width, options.height) = (picture.width, picture.height)
         let gap = Self.syntheticSpacing
         options.frames = frames ?? (`protocol` == .stream ? Self.streamFrames : 5)
         if `protocol` == .stream { options.spacing = gap...gap }
@@ -217,7 +221,7 @@ struct EvalCommand: ParsableCommand {
             let parts = [layout.rawValue, split.rawValue] + (vocabulary.map { [$0.rawValue] } ?? [])
             return "\(folder) (\(parts.joined(separator: ", ")))"
         }
-        return "synthetic \(synthetic?.rawValue ?? ""), seed \(seed), sounds \(sounds.rawValue)"
+        return "synthetic \(synthetic?.rawValue ?? ""), \(picture), seed \(seed), sounds \(sounds.rawValue)"
     }
 
     private var named: [String: String] {

@@ -98,6 +98,22 @@ struct ByteProductsTests {
         #expect(try #require(found["weight"]).cosine < 0.6)
     }
 
+    @Test("who measures at the same time sees layers of its own only")
+    func measuredTogether() async throws {
+        let counted = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for index in 0..<8 {
+                group.addTask {
+                    let table = TensorTable(["\(index).weight": noise([64, 96], "w")])
+                    let layer = try Weights.load(table) { try Linear($0["\(index)"], 96, 64, bias: false) }
+                    let found = ProductLoss.measure { for _ in 0..<50 { _ = layer(noise([5, 96])) } }
+                    return Array(found.keys) == ["\(index).weight"]
+                }
+            }
+            return try await group.reduce(into: 0) { if $1 { $0 += 1 } }
+        }
+        #expect(counted == 8)
+    }
+
     // MARK: Files
 
     private func write(_ folder: TemporaryFolder, _ w: Tensor) throws -> String {

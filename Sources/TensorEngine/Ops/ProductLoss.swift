@@ -15,24 +15,24 @@ package struct ProductLoss: Sendable, Equatable {
     /// Rows of one input that are looked at, at most.
     private static let mostRows = 256
 
-    private static let isMeasuring = Atomic(false)
-    private static let found = Mutex<[String: ProductLoss]>([:])
+    private final class Found: Sendable {
+        let losses = Mutex<[String: ProductLoss]>([:])
+    }
 
-    /// Runs `body` and measures every linear layer of float weights on the way.
+    /// Of the task or thread that measures, so that models which run beside it are not taken for its own.
+    @TaskLocal private static var found: Found?
+
+    /// Runs `body` and measures every linear layer of float weights on the way that it runs itself, not on other threads.
     ///
     /// - Returns: by the key of the weight; layers that no input came to are absent.
     package static func measure(_ body: () throws -> Void) rethrows -> [String: ProductLoss] {
-        precondition(!isMeasuring.exchange(true, ordering: .relaxed), "ProductLoss: measures already")
-        found.withLock { $0 = [:] }
-        defer { isMeasuring.store(false, ordering: .relaxed) }
-        try body()
-        return found.withLock { $0 }
+        let found = Found()
+        try $found.withValue(found, operation: body)
+        return found.losses.withLock { $0 }
     }
 
     static func note(_ x: Tensor, _ weight: Tensor, key: String) {
-        guard isMeasuring.load(ordering: .relaxed), ByteMatrix.serves(weight.shape), x.count > 0 else {
-            return
-        }
+        guard let found, ByteMatrix.serves(weight.shape), x.count > 0 else { return }
         let rows = x.detached().reshaped(-1, weight.shape[1])
         let step = (rows.shape[0] + mostRows - 1) / mostRows
         let some = step == 1 ? rows : rows.gathered(Array(stride(from: 0, to: rows.shape[0], by: step)))
@@ -49,7 +49,7 @@ package struct ProductLoss: Sendable, Equatable {
                 }
             }
         }
-        found.withLock { $0[key, default: ProductLoss()].add(loss) }
+        found.losses.withLock { $0[key, default: ProductLoss()].add(loss) }
     }
 
     private mutating func add(_ other: ProductLoss) {
