@@ -57,6 +57,7 @@ struct FrameAnalyzerTests {
 
     @Test("work on sound is done once for each window")
     func latched() throws {
+        model.sureness = 0.6
         let analyzer = FrameAnalyzer(model)
         for number in 0..<12 { _ = try analyzer.analyze(frame(number, window: number / 4, amplitude: 0.9)) }
         #expect(model.heard == 3)
@@ -91,6 +92,7 @@ struct FrameAnalyzerTests {
     @Test("only slots that can be shown are decoded, and the same is shown as with all")
     func activeSlots() throws {
         let all = SyntheticSegmenter()
+        (model.sureness, all.sureness) = (0.6, 0.6)
         var economy = Economy()
         economy.slots = .all
         let (analyzer, reference) = (FrameAnalyzer(model), FrameAnalyzer(all, economy: economy))
@@ -118,7 +120,7 @@ struct FrameAnalyzerTests {
 
     @Test("work on a window is spread over the frames until the next one, and serves from then on")
     func spreads() throws {
-        model.steps = 10
+        (model.steps, model.sureness) = (10, 0.6)
         let analyzer = FrameAnalyzer(model, economy: spreading)
         // Five frames of 40 ms each share a window; the second is the first to be spread.
         var steps: [Int] = []

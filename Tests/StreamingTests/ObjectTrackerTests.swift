@@ -8,12 +8,31 @@ struct ObjectTrackerTests {
     private let dog = 1, cat = 2
     private var tracker = ObjectTracker()
 
-    @Test("an object appears with its second window")
+    @Test("an object appears with its second window, or at once where the model is sure of it")
     mutating func appears() {
         #expect(window([slot(dog, at: 10)]).isEmpty)
         let shown = window([slot(dog, at: 10)])
         #expect(shown.map(\.id) == [1])
         #expect(shown.map(\.classIndex) == [dog])
+        tracker = ObjectTracker()
+        #expect(window([slot(dog, at: 10, probability: 0.7)]).map(\.classIndex) == [dog])
+        tracker = ObjectTracker()
+        #expect(window([slot(0, at: 10, probability: 0.6)]).isEmpty)
+        #expect(window([slot(dog, at: 10, probability: 0.7)]).map(\.score) == [0.7])
+    }
+
+    @Test("what surely is not heard is hidden at once, and is the same when it comes back soon")
+    mutating func hides() {
+        settle([slot(dog, at: 10, probability: 0.9)])
+        let quiet = slot(0, at: 10, probability: 0.7)
+        #expect(window([quiet]).isEmpty)
+        #expect(tracker.objectSlots.isEmpty)
+        #expect(frame([quiet]).isEmpty)
+        #expect(window([slot(dog, at: 10, probability: 0.9)]).map(\.id) == [1])
+        for _ in 0..<3 { _ = window([quiet]) }
+        #expect(window([slot(dog, at: 10, probability: 0.9)]).map(\.id) == [2])
+        // Unsure of it, it waits as before: masks do not flicker.
+        #expect(window([slot(0, at: 10, probability: 0.6)]).map(\.id) == [2])
     }
 
     @Test("frames of one window count once")
@@ -79,7 +98,7 @@ struct ObjectTrackerTests {
 
     @Test("of two overlapping objects of one class the surer one is kept")
     mutating func duplicates() {
-        let sure = slot(dog, at: 10, probability: 0.9), unsure = slot(dog, at: 10, probability: 0.6)
+        let sure = slot(dog, at: 10, probability: 0.9), unsure = slot(dog, at: 10, probability: 0.5)
         let shown = settle([unsure, sure])
         #expect(shown.map(\.slot) == [1])
         tracker = ObjectTracker()
@@ -152,7 +171,7 @@ struct ObjectTrackerTests {
     }
 
     private func slot(
-        _ label: Int, at position: Int?, side: Int = 8, probability: Float = 0.8, token: [Float] = [1, 1]
+        _ label: Int, at position: Int?, side: Int = 8, probability: Float = 0.6, token: [Float] = [1, 1]
     ) -> SlotObservation {
         var probabilities = [Float](repeating: (1 - probability) / 2, count: 3)
         probabilities[label] = probability

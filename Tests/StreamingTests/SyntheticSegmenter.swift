@@ -17,6 +17,8 @@ final class SyntheticSegmenter: FrameSegmenter {
     /// Slots that were asked for with each frame; nil for all.
     private(set) var asked: [[Int]?] = []
     var remembers = false
+    /// Probability of the class that is heard.
+    var sureness: Float = 0.9
     private(set) var economies: [Economy] = []
     /// Added to every score or logit, to play damaged weights.
     var scoreDefect: Float = 0, logitDefect: Float = 0
@@ -25,8 +27,8 @@ final class SyntheticSegmenter: FrameSegmenter {
         heard += 1
         let peak = samples.map { abs($0) }.max() ?? 0
         let best = peak == 0 ? 0 : peak > 0.5 ? 1 : 2
-        var probabilities = [Float](repeating: 0.05, count: 3)
-        probabilities[best] = 0.9
+        var probabilities = [Float](repeating: (1 - sureness) / 2, count: 3)
+        probabilities[best] = sureness
         let parts = (0..<5).map { slot in
             var token = [Float](repeating: 0, count: 5)
             token[slot] = 1

@@ -115,6 +115,7 @@ extension DaemonConfig.Stream {
         live.ledger.limit = section.value("limit", .int(1...10_000), default: 64)
         live.tracker.windowsToAppear = section.value("windows_to_appear", .int(1...100), default: 2)
         live.tracker.windowsToVanish = section.value("windows_to_vanish", .int(1...100), default: 3)
+        live.tracker.sureFrom = section.value("sure_from", .number(0.5...1), default: 0.7)
         if live.ledger.expireAfter < live.ledger.lostAfter {
             section.fail(
                 "expire_after", expected: "at least lost_after, \(live.ledger.lostAfter.seconds)",

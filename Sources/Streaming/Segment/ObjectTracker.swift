@@ -7,6 +7,8 @@ package struct TrackerSettings: Sendable, Equatable {
     package var windowsToAppear = 2
     /// It vanishes once it was missing in this many windows in a row.
     package var windowsToVanish = 3
+    /// As sure as this of a class, or that there is nothing, one window is enough to show an object or to hide it.
+    package var sureFrom: Float = 0.7
     /// It counts as another object once it had another class for this many windows in a row.
     package var windowsToReclassify = 2
     /// Smallest mask, in pixels of a 224×224 picture: the area below which training drops a class.
@@ -60,11 +62,16 @@ package struct ObjectTracker: Sendable {
         var slot: Int
         var mask: Mask
         var token: [Float]
+        /// Averaged over windows.
         var probabilities: [Float]
+        /// Those of the newest window.
+        var newest: [Float]
         var foundWindows = 0
         var missedWindows = 0
         var otherClassWindows = 0
         var object: (id: Int, classIndex: Int)?
+        /// False while the object surely is not heard; for some windows it is still the same when it comes back.
+        var isShown = false
     }
 
     /// Keeps a lane on its slot where nothing else speaks for one or the other.
@@ -86,34 +93,36 @@ package struct ObjectTracker: Sendable {
     package mutating func follow(_ slots: [SlotObservation?], isNewWindow: Bool) -> [TrackedObject] {
         assign(slots, isNewWindow: isNewWindow)
         if isNewWindow {
-            for index in lanes.indices { judge(index, found: isPresent(lanes[index])) }
+            for index in lanes.indices { judge(index, isHeard: true) }
         }
-        return withoutDuplicates(lanes.filter { $0.object != nil && hasArea($0.mask) }).map(Self.shown)
+        return withoutDuplicates(lanes.filter { $0.isShown && hasArea($0.mask) }).map(Self.shown)
     }
 
     /// Nothing is heard in this frame's window: nothing is shown, and objects vanish as time goes on.
     package mutating func rest(isNewWindow: Bool) {
         guard isNewWindow else { return }
-        for index in lanes.indices { judge(index, found: false) }
+        for index in lanes.indices { judge(index, isHeard: false) }
     }
 
-    /// Slots of the objects that exist. Nothing else can be shown before the next window.
-    package var objectSlots: [Int] { lanes.filter { $0.object != nil }.map(\.slot).sorted() }
+    /// Slots of the objects that are shown. Nothing else can be before the next window.
+    package var objectSlots: [Int] { lanes.filter(\.isShown).map(\.slot).sorted() }
 
     private mutating func assign(_ slots: [SlotObservation?], isNewWindow: Bool) {
         guard lanes.count == slots.count else {
             // Nothing is followed yet.
             lanes = slots.enumerated().compactMap { index, slot in
                 slot.map {
-                    Lane(slot: index, mask: $0.mask, token: $0.token, probabilities: $0.probabilities)
+                    Lane(
+                        slot: index, mask: $0.mask, token: $0.token, probabilities: $0.probabilities,
+                        newest: $0.probabilities)
                 }
             }
             return
         }
-        // Within a window a slot's prompt is the same, and so is what it stands for. What does not exist cannot be shown
-        // before the next one: where it is does not matter until then.
+        // Within a window a slot's prompt is the same, and so is what it stands for. What is not shown cannot be before the
+        // next one: where it is does not matter until then.
         guard isNewWindow else {
-            for index in lanes.indices where lanes[index].object != nil {
+            for index in lanes.indices where lanes[index].isShown {
                 if let slot = slots[lanes[index].slot] { lanes[index].mask = slot.mask }
             }
             return
@@ -130,6 +139,7 @@ package struct ObjectTracker: Sendable {
             lanes[lane].slot = slot
             lanes[lane].mask = found[slot].mask
             lanes[lane].token = found[slot].token
+            lanes[lane].newest = found[slot].probabilities
             lanes[lane].probabilities = smoothed(
                 lanes[lane].probabilities, towards: found[slot].probabilities)
         }
@@ -145,22 +155,31 @@ package struct ObjectTracker: Sendable {
         lane.probabilities.indexOfLargest != 0 && hasArea(lane.mask)
     }
 
-    private mutating func judge(_ index: Int, found: Bool) {
+    private mutating func judge(_ index: Int, isHeard: Bool) {
         var lane = lanes[index]
         defer { lanes[index] = lane }
+        let opinion = lane.newest.indexOfLargest
+        let isSure = isHeard && lane.newest[opinion] >= settings.sureFrom
+        let hides = isSure && opinion == 0
+        // What was before does not count any more.
+        if hides || isSure && !lane.isShown { lane.probabilities = lane.newest }
+        let found = isHeard && isPresent(lane)
         lane.foundWindows = found ? lane.foundWindows + 1 : 0
         lane.missedWindows = found ? 0 : lane.missedWindows + 1
         if lane.missedWindows >= settings.windowsToVanish { lane.object = nil }
+        if hides || lane.object == nil { lane.isShown = false }
         guard found else { return }
         let best = lane.probabilities.indexOfLargest
         lane.otherClassWindows =
             lane.object.map { $0.classIndex != best } ?? false ? lane.otherClassWindows + 1 : 0
         let isAnother = lane.otherClassWindows >= settings.windowsToReclassify
-        let appears = lane.object == nil && lane.foundWindows >= settings.windowsToAppear
-        guard isAnother || appears else { return }
-        lastID += 1
-        lane.object = (lastID, best)
-        lane.otherClassWindows = 0
+        let appears = lane.object == nil && (isSure || lane.foundWindows >= settings.windowsToAppear)
+        if isAnother || appears {
+            lastID += 1
+            lane.object = (lastID, best)
+            lane.otherClassWindows = 0
+        }
+        lane.isShown = lane.object != nil
     }
 
     /// Of two overlapping objects of one class, keeps the one that is surer of it.
