@@ -5,7 +5,7 @@ import Testing
 @Suite("tavisd eval", .serialized)
 struct EvalTests {
     private struct Result: Decodable {
-        struct Data: Decodable { var clips, frames: Int; var sha256: String }
+        struct Data: Decodable { var name: String; var clips, frames: Int; var sha256: String }
         struct Model: Decodable { var name: String; var sha256: String? }
         var data: Data
         var model: Model
@@ -21,7 +21,9 @@ struct EvalTests {
         model = try SmallTraining(work).bundle()
     }
 
-    private func result(_ arguments: String...) throws -> Result {
+    private func result(_ arguments: String...) throws -> Result { try result(arguments) }
+
+    private func result(_ arguments: [String]) throws -> Result {
         let outcome = try work.start(["eval"] + arguments + ["--model", model, "--json", "r.json"]).wait()
         try #require(outcome.code == 0, "\(outcome.errors)")
         let data = try Data(contentsOf: URL(fileURLWithPath: work.path("r.json")))
@@ -55,6 +57,17 @@ struct EvalTests {
             "silent", "--model", model)
         #expect(outcome.out.contains("small on synthetic easy") && outcome.out.contains("6 frames"))
         #expect(outcome.out.contains("marked where nothing in sight sounds, % of pixels  0.0"))
+    }
+
+    @Test("synthetic clips are drawn at the size asked for, at AVSBench's where none is")
+    func pictures() throws {
+        func drawn(_ arguments: String...) throws -> Result.Data {
+            try result(["--synthetic", "easy", "--clips", "1", "--frames", "1"] + arguments).data
+        }
+        let usual = try drawn(), same = try drawn("--picture", "224x224")
+        let wide = try drawn("--picture", "96x64")
+        #expect(usual.sha256 == same.sha256 && usual.sha256 != wide.sha256)
+        #expect(usual.name.contains("224x224") && wide.name.contains("96x64"))
     }
 
     @Test("what is lost against another model is told, and nothing is lost against itself")
@@ -101,6 +114,7 @@ struct EvalTests {
             (["eval"], 64, "name a dataset's folder"), (["eval", "x", "--synthetic", "easy"], 64, "name"),
             (["eval", "--synthetic", "easy", "--clips", "0"], 64, "--clips"),
             (["eval", "--synthetic", "easy", "--vocabulary", "seen"], 64, "--vocabulary"),
+            (["eval", "--synthetic", "easy", "--picture", "9x9"], 64, "--picture"),
             (["eval", "absent", "--model", model], 65, "absent"),
             (["eval", "--synthetic", "easy", "--profile", "realtime"], 64, "--protocol stream"),
             (["eval", "--synthetic", "easy", "--model", model, "--compare", "none"], 65, "none"),
