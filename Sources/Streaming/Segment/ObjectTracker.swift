@@ -56,7 +56,8 @@ package struct TrackedObject: Sendable, Equatable {
 ///
 /// The model tells nothing about which slot of one frame is which of the next, nor whether a slot holds anything.
 /// As many *lanes* as slots are kept. With each window of sound, slots are assigned to lanes by mask overlap and by
-/// likeness of their sound. A lane with a class and a mask in enough audio windows becomes an object and gets an id.
+/// likeness of their sound. A lane with a class and a mask in enough audio windows, or in one that is sure of it, becomes an
+/// object and gets an id.
 package struct ObjectTracker: Sendable {
     private struct Lane: Sendable {
         var slot: Int
