@@ -48,8 +48,10 @@ struct EvalCommand: ParsableCommand {
     )
     var sounds = SyntheticClips.Sounds.mixed
 
-    @Option(help: ArgumentHelp("Size of the pictures of synthetic clips.", valueName: "WxH"))
-    var picture = PictureSize(width: 224, height: 224)
+    @Option(
+        help: ArgumentHelp(
+            "Size of the pictures of synthetic clips; 224x224 where not given.", valueName: "WxH"))
+    var picture: PictureSize?
 
     @Option(help: ArgumentHelp("At most so many clips.", valueName: "count"))
     var clips: Int?
@@ -95,6 +97,9 @@ struct EvalCommand: ParsableCommand {
         }
         if vocabulary != nil, folder == nil || layout != .avss {
             throw ValidationError("--vocabulary is for folders laid out as avss")
+        }
+        if picture != nil, folder != nil {
+            throw ValidationError("--picture is for --synthetic clips: a folder's have their size")
         }
         if let clips, clips < 1 { throw ValidationError("--clips is at least 1") }
         if let frames, !(1...125 ~= frames) { throw ValidationError("--frames is 1 to 125") }
@@ -203,13 +208,15 @@ struct EvalCommand: ParsableCommand {
         var options = SyntheticClips.Options(seed: seed, count: clips ?? Self.defaultClips)
         if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
         options.kinds = sounds.kinds
-        (options.width, options.height) = (picture.width, picture.height)
+        (options.width, options.height) = (drawn.width, drawn.height)
         let gap = Self.syntheticSpacing
         options.frames = frames ?? (`protocol` == .stream ? Self.streamFrames : 5)
         if `protocol` == .stream { options.spacing = gap...gap }
         return SyntheticClips(options)
     }
 
+    /// As large as AVSBench's where nothing else is asked for.
+    private var drawn: PictureSize { picture ?? PictureSize(width: 224, height: 224) }
     private static let streamFrames = 25
     /// Seconds from frame to frame of synthetic clips as streams.
     private static let syntheticSpacing = SyntheticSound.seconds / Double(streamFrames + 5)
@@ -221,7 +228,7 @@ struct EvalCommand: ParsableCommand {
             let parts = [layout.rawValue, split.rawValue] + (vocabulary.map { [$0.rawValue] } ?? [])
             return "\(folder) (\(parts.joined(separator: ", ")))"
         }
-        return "synthetic \(synthetic?.rawValue ?? ""), \(picture), seed \(seed), sounds \(sounds.rawValue)"
+        return "synthetic \(synthetic?.rawValue ?? ""), \(drawn), seed \(seed), sounds \(sounds.rawValue)"
     }
 
     private var named: [String: String] {

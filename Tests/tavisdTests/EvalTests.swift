@@ -115,6 +115,7 @@ struct EvalTests {
             (["eval", "--synthetic", "easy", "--clips", "0"], 64, "--clips"),
             (["eval", "--synthetic", "easy", "--vocabulary", "seen"], 64, "--vocabulary"),
             (["eval", "--synthetic", "easy", "--picture", "9x9"], 64, "--picture"),
+            (["eval", "x", "--picture", "96x64"], 64, "--picture is for --synthetic"),
             (["eval", "absent", "--model", model], 65, "absent"),
             (["eval", "--synthetic", "easy", "--profile", "realtime"], 64, "--protocol stream"),
             (["eval", "--synthetic", "easy", "--model", model, "--compare", "none"], 65, "none"),
