@@ -23,11 +23,15 @@ struct EvalCommand: ParsableCommand {
     @Argument(help: "Folder of a dataset.")
     var folder: String?
 
-    @Option(help: ArgumentHelp("How the folder is laid out.", valueName: "s4|ms3|avss|recordings"))
-    var layout = DatasetFolder.Layout.avss
+    @Option(
+        help: ArgumentHelp(
+            "How the folder is laid out; avss where not given.", valueName: "s4|ms3|avss|recordings"))
+    var layout: DatasetFolder.Layout?
 
-    @Option(help: ArgumentHelp("Which of the folder's clips.", valueName: "train|val|test"))
-    var split = DatasetFolder.Split.test
+    @Option(
+        help: ArgumentHelp(
+            "Which of the folder's clips; test where not given.", valueName: "train|val|test"))
+    var split: DatasetFolder.Split?
 
     @Option(
         help: ArgumentHelp(
@@ -40,13 +44,14 @@ struct EvalCommand: ParsableCommand {
             "Synthetic clips of this level in place of a folder.", valueName: "easy|medium|hard|mixed"))
     var synthetic: Level?
 
-    @Option(help: "Where the random numbers of synthetic clips begin.")
-    var seed: UInt64 = 0
+    @Option(help: "Where the random numbers of synthetic clips begin; 0 where not given.")
+    var seed: UInt64?
 
     @Option(
-        help: ArgumentHelp("What is heard in synthetic clips.", valueName: "mixed|sounding|silent|off-screen")
-    )
-    var sounds = SyntheticClips.Sounds.mixed
+        help: ArgumentHelp(
+            "What is heard in synthetic clips; mixed where not given.",
+            valueName: "mixed|sounding|silent|off-screen"))
+    var sounds: SyntheticClips.Sounds?
 
     @Option(
         help: ArgumentHelp(
@@ -95,12 +100,18 @@ struct EvalCommand: ParsableCommand {
         guard (folder == nil) != (synthetic == nil) else {
             throw ValidationError("name a dataset's folder, or the level of --synthetic clips")
         }
-        if vocabulary != nil, folder == nil || layout != .avss {
+        if vocabulary != nil, folder == nil || laidOut != .avss {
             throw ValidationError("--vocabulary is for folders laid out as avss")
         }
-        if picture != nil, folder != nil {
-            throw ValidationError("--picture is for --synthetic clips: a folder's have their size")
-        }
+        // Which would say nothing of what was judged.
+        let (elsewhere, place) =
+            folder == nil
+            ? ([("layout", layout != nil), ("split", split != nil)], "a dataset's folder")
+            : (
+                [("seed", seed != nil), ("sounds", sounds != nil), ("picture", picture != nil)],
+                "--synthetic clips"
+            )
+        if let (name, _) = elsewhere.first(where: \.1) { throw ValidationError("--\(name) is for \(place)") }
         if let clips, clips < 1 { throw ValidationError("--clips is at least 1") }
         if let frames, !(1...125 ~= frames) { throw ValidationError("--frames is 1 to 125") }
         if economy.isGiven, `protocol` != .stream {
@@ -196,18 +207,18 @@ struct EvalCommand: ParsableCommand {
 
     private func source() throws -> any ClipSource {
         guard let folder else { return syntheticClips(synthetic ?? .mixed) }
-        var dataset = DatasetFolder(folder, layout, split)
+        var dataset = DatasetFolder(folder, laidOut, part)
         // Recordings may be long: they are judged in pieces, and hear what a stream hears.
-        if layout == .recordings { dataset.windows = .causal }
+        if laidOut == .recordings { dataset.windows = .causal }
         dataset.vocabulary = vocabulary
-        dataset.frames = layout == .recordings ? frames ?? Self.streamFrames : frames
+        dataset.frames = laidOut == .recordings ? frames ?? Self.streamFrames : frames
         return try FolderDataset(dataset)
     }
 
     private func syntheticClips(_ level: Level) -> SyntheticClips {
-        var options = SyntheticClips.Options(seed: seed, count: clips ?? Self.defaultClips)
+        var options = SyntheticClips.Options(seed: firstSeed, count: clips ?? Self.defaultClips)
         if let only = SyntheticLevel(rawValue: level.rawValue) { options.levels = [only: 1] }
-        options.kinds = sounds.kinds
+        options.kinds = heard.kinds
         (options.width, options.height) = (drawn.width, drawn.height)
         let gap = Self.syntheticSpacing
         options.frames = frames ?? (`protocol` == .stream ? Self.streamFrames : 5)
@@ -215,7 +226,11 @@ struct EvalCommand: ParsableCommand {
         return SyntheticClips(options)
     }
 
-    /// As large as AVSBench's where nothing else is asked for.
+    // What is judged where nothing else is asked for; pictures are as large as AVSBench's.
+    private var laidOut: DatasetFolder.Layout { layout ?? .avss }
+    private var part: DatasetFolder.Split { split ?? .test }
+    private var firstSeed: UInt64 { seed ?? 0 }
+    private var heard: SyntheticClips.Sounds { sounds ?? .mixed }
     private var drawn: PictureSize { picture ?? PictureSize(width: 224, height: 224) }
     private static let streamFrames = 25
     /// Seconds from frame to frame of synthetic clips as streams.
@@ -225,10 +240,10 @@ struct EvalCommand: ParsableCommand {
 
     private var dataName: String {
         if let folder {
-            let parts = [layout.rawValue, split.rawValue] + (vocabulary.map { [$0.rawValue] } ?? [])
+            let parts = [laidOut.rawValue, part.rawValue] + (vocabulary.map { [$0.rawValue] } ?? [])
             return "\(folder) (\(parts.joined(separator: ", ")))"
         }
-        return "synthetic \(synthetic?.rawValue ?? ""), \(drawn), seed \(seed), sounds \(sounds.rawValue)"
+        return "synthetic \(synthetic?.rawValue ?? ""), \(drawn), seed \(firstSeed), sounds \(heard.rawValue)"
     }
 
     private var named: [String: String] {

@@ -138,9 +138,16 @@ struct AVSBenchFolder {
 
     /// Rows of a list by column name.
     private static func table(_ file: URL, _ columns: [String]) throws -> [[String: String]] {
+        guard exists(file) else { throw DatasetError(.missing, file.path, "expected a list of clips") }
+        guard
+            let text = FileManager.default.contents(atPath: file.path).flatMap({
+                String(validating: $0, as: UTF8.self)
+            })
+        else { throw DatasetError(.unreadable, file.path, "not a readable list of clips") }
         let csv: CSV<Named>
-        do { csv = try CSV<Named>(url: file, delimiter: .comma, loadColumns: false) } catch {
-            throw DatasetError(.unreadable, file.path, "not a readable list of clips: \(error)")
+        do { csv = try CSV<Named>(string: text, delimiter: .comma, loadColumns: false) } catch {
+            throw DatasetError(
+                .unreadable, file.path, "a quotation mark is not the first or last of its field")
         }
         for column in columns where !csv.header.contains(column) {
             throw DatasetError(

@@ -125,8 +125,14 @@ struct AVSBenchTests {
     @Test("what is wrong is named with its path")
     func defects() throws {
         #expect { try dataset(.avss) } throws: {
-            "\($0)".contains("metadata.csv: not a readable list of clips")
+            "\($0)".contains("metadata.csv: expected a list of clips")
         }
+        try bench.write(Data([0x75, 0xff]), "metadata.csv")
+        #expect { try dataset(.avss) } throws: {
+            "\($0)".hasSuffix("metadata.csv: not a readable list of clips")
+        }
+        try bench.write("uid,label,split\n\"u1\"2,v1m,val\n", "metadata.csv")
+        #expect { try dataset(.avss) } throws: { "\($0)".contains("metadata.csv: a quotation mark") }
         try bench.write("uid,kind,split\nu1,v1m,val\n", "metadata.csv")
         #expect { try dataset(.avss) } throws: {
             "\($0)".contains("has no column label, but uid, kind, split")

@@ -13,7 +13,7 @@ final class Bench {
 
     func write(_ text: String, _ path: String) throws { try write(Data(text.utf8), path) }
 
-    private func write(_ data: Data, _ path: String) throws { try data.write(to: place(path)) }
+    func write(_ data: Data, _ path: String) throws { try data.write(to: place(path)) }
 
     func remove(_ path: String) throws { try FileManager.default.removeItem(at: root.appending(path: path)) }
 
