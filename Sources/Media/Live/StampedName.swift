@@ -14,6 +14,16 @@ package enum StampedName {
                 parts.tm_hour, parts.tm_min, parts.tm_sec)
     }
 
+    /// What is stamped this far ahead of now was written while the clock was wrong.
+    private static let tolerance = 60.0
+
+    /// Names of a stream in the order of time. Those of a wrong clock, which lie ahead of now, count as the oldest: what is
+    /// written now must never make room for them.
+    package static func ordered(_ names: some Sequence<String>, of stream: String, at now: Date) -> [String] {
+        let limit = text(stream, at: now + tolerance)
+        return names.sorted { ($0 > limit ? 0 : 1, $0) < ($1 > limit ? 0 : 1, $1) }
+    }
+
     /// - Parameter name: without the extension.
     package static func isOne(_ name: some StringProtocol, of stream: String) -> Bool {
         guard name.hasPrefix("\(stream)-") else { return false }

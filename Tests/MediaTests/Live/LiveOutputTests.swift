@@ -124,8 +124,25 @@ struct LiveOutputTests {
         #expect(folder.files == (kept + own).sorted())
         FileBudget(folder: folder.path, stream: "door", bytes: 1500).enforce()
         #expect(folder.files == (kept + ["door-20260102-000000.mkv"]).sorted())
+        // From when the clock was wrong.
+        try Data(count: 1000).write(to: URL(filePath: "\(folder.path)/door-29990101-000000.mp4"))
         FileBudget(folder: folder.path, stream: "door", bytes: 10).enforce()
-        #expect(folder.files.contains("door-20260102-000000.mkv"))
+        #expect(folder.files == (kept + ["door-20260102-000000.mkv"]).sorted())
+    }
+
+    @Test("stamped names are in the order of time; those ahead of it come first")
+    func stamps() {
+        let now = Date(timeIntervalSince1970: 1_767_312_000)  // 2026-01-02 00:00:00
+        let names = [
+            "a-20260102-000100", "a-20260102-000059", "a-20270101-000000", "a-20260101-000000",
+            "a-20260102-000101", "a-20260102-000100_1",
+        ]
+        #expect(StampedName.text("a", at: now) == "a-20260102-000000")
+        #expect(
+            StampedName.ordered(names, of: "a", at: now) == [
+                "a-20260102-000100_1", "a-20260102-000101", "a-20270101-000000", "a-20260101-000000",
+                "a-20260102-000059", "a-20260102-000100",
+            ])
     }
 
     @Test("a folder that cannot be made is a problem that is told, and mended when it goes")

@@ -9,7 +9,7 @@ struct FileBudget: Sendable {
 
     /// Removes what is too much; the newest file, which is being written, always stays.
     func enforce() {
-        var files = files.sorted { $0.name < $1.name }
+        var files = files
         var total = files.reduce(0) { $0 + $1.size }
         while total > bytes, files.count > 1 {
             let oldest = files.removeFirst()
@@ -23,10 +23,10 @@ struct FileBudget: Sendable {
         for file in files where file.size == 0 { unlink("\(folder)/\(file.name)") }
     }
 
-    /// Those that this stream's output has named, and no others.
+    /// Those that this stream's output has named, and no others, the oldest first.
     private var files: [(name: String, size: Int)] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.filter(isOwn).map { name in
+        return StampedName.ordered(names.filter(isOwn), of: stream, at: Date()).map { name in
             var info = stat()
             return (name, stat("\(folder)/\(name)", &info) == 0 ? Int(info.st_size) : 0)
         }

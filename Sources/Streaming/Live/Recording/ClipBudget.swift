@@ -14,8 +14,10 @@ struct ClipBudget {
         (place, self.bytes) = ("\(folder)/\(RecordedClip.split)", bytes)
         let files = FileManager.default
         clips = []
-        for name in (try? files.contentsOfDirectory(atPath: place))?.sorted() ?? []
-        where StampedName.isOne(name, of: stream) {
+        let own = ((try? files.contentsOfDirectory(atPath: place)) ?? []).filter {
+            StampedName.isOne($0, of: stream)
+        }
+        for name in StampedName.ordered(own, of: stream, at: Date()) {
             let path = "\(place)/\(name)"
             if files.fileExists(atPath: "\(path)/\(RecordedClip.description)") {
                 clips.append((name, Self.size(path)))
