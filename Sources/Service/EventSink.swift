@@ -16,6 +16,8 @@ package final class EventSink: Sendable {
         var written = 0
         var dropped = 0
         var problem: String?
+        /// The last line is not whole: by a full disk or pipe, or by a power cut.
+        var isTorn = false
         var isClosed = false
     }
 
@@ -74,9 +76,14 @@ package final class EventSink: Sendable {
             guard !state.isClosed else { return }
             do {
                 try Self.follow(path, &state)
-                let line = try Self.line(event)
+                // What is whole must not become a part of what is not.
+                let line = Data(state.isTorn ? "\n".utf8 : "".utf8) + (try Self.line(event))
                 let count = line.withUnsafeBytes { Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
-                guard count == line.count else { throw Self.failure(path) }
+                guard count >= 0 else { throw Self.failure(path) }
+                state.isTorn = count < line.count && (count > 0 || state.isTorn)
+                guard count == line.count else {
+                    throw StreamError(.cannotWrite, path, "took \(count) of a line's \(line.count) bytes")
+                }
                 (state.written, state.problem) = (state.written + 1, nil)
             } catch {
                 state.dropped += 1
@@ -105,6 +112,16 @@ package final class EventSink: Sendable {
         state.descriptor = Glibc.open(path, mode | O_NONBLOCK | O_CLOEXEC, 0o640)
         guard state.descriptor >= 0, fstat(state.descriptor, &info) == 0 else { throw failure(path) }
         (state.inode, state.device) = (info.st_ino, info.st_dev)
+        if !isPipe { state.isTorn = endsWithinLine(path, info) }
+    }
+
+    private static func endsWithinLine(_ path: String, _ info: stat) -> Bool {
+        guard info.st_mode & S_IFMT == S_IFREG, info.st_size > 0 else { return false }
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { Glibc.close(descriptor) }
+        var last: UInt8 = 0
+        return pread(descriptor, &last, 1, info.st_size - 1) == 1 && last != UInt8(ascii: "\n")
     }
 
     private static func failure(_ path: String) -> StreamError {
