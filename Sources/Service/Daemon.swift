@@ -46,17 +46,24 @@ package final class Daemon: DaemonControl {
     private let logger: Logger
     private let worker = SegmentWorker()
     private let changes = DispatchQueue(label: "changes")
+    /// When the change in hand last got on; nil while there is none.
+    private let changeBeat = Mutex<MediaTime?>(nil)
     let hub: EventHub
     let started = MediaClock.now
 
-    /// - Parameter configPath: read again on reload; nil where there is no file.
+    private let longestChange: MediaTime
+
+    /// - Parameters:
+    ///   - configPath: read again on reload; nil where there is no file.
+    ///   - longestChange: opening or closing a stream may take this long before it counts as hanging; sources and
+    ///     outputs that hang are left behind after seconds each.
     package init(
         _ config: DaemonConfig, model: ModelHost, connector: any StreamConnector, hub: EventHub,
-        configPath: String?, logger: Logger
+        configPath: String?, logger: Logger, longestChange: MediaTime = .seconds(120)
     ) {
         state = Mutex(State(config: config))
         (self.model, self.connector, self.hub) = (model, connector, hub)
-        (self.configPath, self.logger) = (configPath, logger)
+        (self.configPath, self.logger, self.longestChange) = (configPath, logger, longestChange)
     }
 
     /// Opens all streams of the configuration. Sources that are not there do not matter: they are tried again.
@@ -77,7 +84,12 @@ package final class Daemon: DaemonControl {
     package func stop() {
         state.withLock { $0.isReady = false }
         changes.sync {
-            for name in state.withLock({ $0.order }) { close(name) }
+            // At once: each may take seconds to let go of its sources and to complete its files.
+            let closings = DispatchGroup()
+            for name in state.withLock({ $0.order }) {
+                DispatchQueue(label: "close-\(name)").async(group: closings) { [self] in close(name) }
+            }
+            closings.wait()
         }
         worker.stop()
         hub.close()
@@ -86,6 +98,7 @@ package final class Daemon: DaemonControl {
     // MARK: Opening and closing, on the queue of changes
 
     private func open(_ config: DaemonConfig.Stream) throws {
+        getOn()
         let make = try model.segmenter(classes: config.classes)
         let (name, hub, logger) = (config.name, hub, logger)
         let live = LiveStream(config.live, outputs: try connector.outputs(of: config)) {
@@ -111,6 +124,7 @@ package final class Daemon: DaemonControl {
     }
 
     private func close(_ name: String) {
+        getOn()
         guard let running = state.withLock({ $0.running.removeValue(forKey: name) }) else { return }
         state.withLock { $0.order.removeAll { $0 == name } }
         for source in running.sources { source.stop() }
@@ -124,9 +138,16 @@ package final class Daemon: DaemonControl {
         _ body: @escaping @Sendable () throws -> Result
     ) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
-            changes.async { continuation.resume(with: Swift.Result { try body() }) }
+            changes.async { [self] in
+                changeBeat.withLock { $0 = MediaClock.now }
+                let result = Swift.Result { try body() }
+                changeBeat.withLock { $0 = nil }
+                continuation.resume(with: result)
+            }
         }
     }
+
+    private func getOn() { changeBeat.withLock { if $0 != nil { $0 = MediaClock.now } } }
 
     private func running(_ name: String) throws -> Running {
         guard let running = state.withLock({ $0.running[name] }) else {
@@ -174,10 +195,10 @@ package final class Daemon: DaemonControl {
         try await change { [self] in
             let running = try running(name)
             guard running.live.isPaused != isPaused else { return }
+            // First what may fail: then it stays paused.
+            let sources = isPaused ? [] : try connector.sources(of: running.config, for: running.live)
             for source in running.sources { source.stop() }
             running.live.setPaused(isPaused)
-            guard !isPaused else { return }
-            let sources = try connector.sources(of: running.config, for: running.live)
             state.withLock { $0.running[name]?.sources = sources }
             for source in sources { source.start() }
         }
@@ -211,6 +232,9 @@ package final class Daemon: DaemonControl {
         let now = MediaClock.now
         var problems: [String] = []
         if now - worker.lastBeat > Self.longestFrame { problems.append("the model hangs") }
+        if let beat = changeBeat.withLock({ $0 }), now - beat > longestChange {
+            problems.append("a change of streams hangs")
+        }
         for live in lives where now - live.composerBeat > Self.longestComposing {
             problems.append("stream \(live.settings.name): its output hangs")
         }

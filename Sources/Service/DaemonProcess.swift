@@ -19,6 +19,8 @@ package final class DaemonProcess {
     /// At which the HTTP interface is going to listen.
     private let places: Int
     private let requests = Requests()
+    /// How often it tells how it is.
+    private let interval = min(ServiceManager.watchdogInterval ?? .seconds(5), .seconds(5))
 
     /// Loads the model and sets everything up; nothing is opened yet.
     ///
@@ -77,7 +79,6 @@ package final class DaemonProcess {
     }
 
     private func loop() throws -> Int32? {
-        let interval = min(ServiceManager.watchdogInterval ?? .seconds(5), .seconds(5))
         var missing = places
         if missing == 0 { ServiceManager.ready(summary) }
         while true {
@@ -90,16 +91,20 @@ package final class DaemonProcess {
             case .failed(let why): throw ServiceError(detail: why)
             case nil: break
             }
-            let health = daemon.health
-            // A daemon that hangs is better killed and started again.
-            if health.isLive { ServiceManager.alive() }
-            ServiceManager.status(health.isLive ? summary : health.problems.joined(separator: "; "))
+            tellHealth()
         }
+    }
+
+    private func tellHealth() {
+        let health = daemon.health
+        // A daemon that hangs is better killed and started again.
+        if health.isLive { ServiceManager.alive() }
+        ServiceManager.status(health.isLive ? summary : health.problems.joined(separator: "; "))
     }
 
     private func reload() {
         ServiceManager.reloading()
-        let done = DispatchSemaphore(value: 0)
+        let done = Signal()
         Task { [daemon, logger] in
             do {
                 for outcome in try await daemon.reload() {
@@ -115,7 +120,7 @@ package final class DaemonProcess {
             }
             done.signal()
         }
-        done.wait()
+        while !done.wait(for: interval) { tellHealth() }
         ServiceManager.ready(summary)
     }
 
@@ -148,7 +153,7 @@ package struct ServiceError: Error, Sendable, CustomStringConvertible {
 /// The HTTP interface while it runs.
 private final class Interface: Sendable {
     private let group: ServiceGroup
-    private let ended = DispatchSemaphore(value: 0)
+    private let ended = Signal()
 
     init(_ server: HTTPServer, _ requests: Requests, _ logger: Logger) {
         // What it says of its own steps is nothing to an operator.
@@ -167,7 +172,7 @@ private final class Interface: Sendable {
     }
 
     /// Until the last client has gone, but two seconds at most.
-    func wait() { _ = ended.wait(timeout: .now() + 2) }
+    func wait() { ended.wait(for: .seconds(2)) }
 }
 
 /// What the process is asked to do, by signals or by its own parts.
@@ -180,17 +185,12 @@ private final class Requests: Sendable {
         case failed(String)
     }
 
-    private let waiting = Mutex<[Request]>([])
-    private let ready = DispatchSemaphore(value: 0)
+    private let waiting = Monitor<[Request]>([])
 
-    func put(_ request: Request) {
-        waiting.withLock { $0.append(request) }
-        ready.signal()
-    }
+    func put(_ request: Request) { waiting.change { $0.append(request) } }
 
     func next(within time: MediaTime) -> Request? {
-        _ = ready.wait(timeout: .now() + time.seconds)
-        return waiting.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+        waiting.wait(for: time) { $0.isEmpty ? nil : $0.removeFirst() }
     }
 
     /// A second signal to stop ends the process at once.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Foundation
 
 /// Hands items from one thread to another. `put` never waits: what does not fit pushes out the oldest.
-// All state is guarded by `condition`.
-package final class BoundedQueue<Item: Sendable>: @unchecked Sendable {
+package final class BoundedQueue<Item: Sendable>: Sendable {
+    private struct State: Sendable {
+        var items: [Item] = []
+        var isClosed = false
+    }
+
     private let limit: Int
-    private let condition = NSCondition()
-    private var items: [Item] = []
-    private var isClosed = false
+    private let state = Monitor(State())
 
     package init(limit: Int) {
         precondition(limit > 0)
@@ -17,31 +18,24 @@ package final class BoundedQueue<Item: Sendable>: @unchecked Sendable {
     /// - Returns: what was pushed out; nothing is taken once the queue is closed.
     @discardableResult
     package func put(_ item: Item) -> Item? {
-        condition.lock()
-        defer { condition.unlock() }
-        guard !isClosed else { return item }
-        let dropped = items.count == limit ? items.removeFirst() : nil
-        items.append(item)
-        condition.signal()
-        return dropped
-    }
-
-    /// The oldest item; nil when none came within `timeout` seconds, or the queue is closed.
-    package func take(timeout: TimeInterval) -> Item? {
-        let end = Date(timeIntervalSinceNow: timeout)
-        condition.lock()
-        defer { condition.unlock() }
-        while items.isEmpty, !isClosed {
-            guard condition.wait(until: end) else { break }
+        state.change { state in
+            guard !state.isClosed else { return item }
+            let dropped = state.items.count == limit ? state.items.removeFirst() : nil
+            state.items.append(item)
+            return dropped
         }
-        return items.isEmpty || isClosed ? nil : items.removeFirst()
     }
 
-    package func close() {
-        condition.lock()
-        isClosed = true
-        items = []
-        condition.broadcast()
-        condition.unlock()
+    /// The oldest item; nil when none came within `timeout`, or the queue is closed.
+    package func take(timeout: MediaTime) -> Item? {
+        // Closed, it has something to give at once: nothing.
+        let found = state.wait(for: timeout) { state -> Item?? in
+            if state.isClosed { return .some(nil) }
+            if state.items.isEmpty { return .none }
+            return state.items.removeFirst()
+        }
+        return found ?? nil
     }
+
+    package func close() { state.change { ($0.items, $0.isClosed) = ([], true) } }
 }

@@ -23,7 +23,7 @@ package final class RTSPServer: @unchecked Sendable {
     private let loop: OpaquePointer
     private let source: UnsafeMutablePointer<GSource>
     private let isProtected: Bool
-    private let ended = DispatchSemaphore(value: 0)
+    private let ended = Signal()
 
     private static let role = "viewer"
     private static let sessionLimit: UInt32 = 64
@@ -71,7 +71,7 @@ package final class RTSPServer: @unchecked Sendable {
         g_source_unref(source)
         tavis_rtsp_server_drop_clients(server)
         g_main_loop_quit(loop)
-        _ = ended.wait(timeout: .now() + 3)
+        ended.wait(for: .seconds(3))
         g_object_unref(UnsafeMutableRawPointer(mounts))
         g_object_unref(server)
         g_main_loop_unref(loop)

@@ -213,9 +213,9 @@ package final class LiveStream: Sendable {
 
     // MARK: Composer
 
-    /// How often a stream without pictures says so, in seconds.
-    private static let cardInterval = 0.2
-    private static let pausedCardInterval = 1.0
+    /// How often a stream without pictures says so.
+    private static let cardInterval = MediaTime.milliseconds(200)
+    private static let pausedCardInterval = MediaTime.seconds(1)
 
     /// Holds the stream only while there is something to do, so that a stream nobody wants any more goes away.
     private static func compose(_ stream: () -> LiveStream?) {

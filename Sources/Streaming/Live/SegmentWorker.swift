@@ -25,11 +25,11 @@ package final class SegmentWorker: @unchecked Sendable {
     }
 
     /// Longest sleep: streams without frames still let objects end.
-    private static let idleInterval = 0.2
+    private static let idleInterval = MediaTime.milliseconds(200)
 
     private let orders = Mutex(Orders())
-    private let frameReady = DispatchSemaphore(value: 0)
-    private let ended = DispatchSemaphore(value: 0)
+    private let frameReady = Signal()
+    private let ended = Signal()
     private let beat = Mutex(MediaClock.now)
     private var lanes: [SegmentLane] = []
 
@@ -47,7 +47,7 @@ package final class SegmentWorker: @unchecked Sendable {
     package func stop(timeout: MediaTime = .seconds(5)) {
         orders.withLock { $0.isStopped = true }
         frameReady.signal()
-        _ = ended.wait(timeout: .now() + timeout.seconds)
+        if ended.wait(for: timeout) { ended.signal() }
     }
 
     /// When the worker was last seen alive.
@@ -75,8 +75,9 @@ package final class SegmentWorker: @unchecked Sendable {
     private func work() {
         // Masks may come late; pictures must keep their rate.
         ThreadPool.shared.giveWay()
+        var isBusy = false
         while true {
-            _ = frameReady.wait(timeout: .now() + Self.idleInterval)
+            if !isBusy { frameReady.wait(for: Self.idleInterval) }
             let orders = orders.withLock { orders in
                 defer { orders.commands = [] }
                 return orders
@@ -84,8 +85,9 @@ package final class SegmentWorker: @unchecked Sendable {
             if orders.isStopped { break }
             for command in orders.commands { obey(command) }
             // A frame for each stream in turn, so that none waits for another's second one.
+            isBusy = false
             for lane in lanes {
-                lane.step()
+                if lane.step() { isBusy = true }
                 beat.withLock { $0 = MediaClock.now }
             }
             beat.withLock { $0 = MediaClock.now }
@@ -133,19 +135,29 @@ final class SegmentLane {
         ledger = ObjectLedger(stream.settings.ledger)
     }
 
-    /// Segments the frame that lies ready, if there is one.
-    func step() {
+    /// Segments the frame that lies ready, or passes it over.
+    ///
+    /// - Returns: false where there is none.
+    func step() -> Bool {
         let now = MediaClock.now
-        guard let arrival = stream.nextArrival(at: now, work: lastWork) else { return rest(at: now) }
-        frames += 1
-        if let retryAt, now < retryAt { return stream.count(.failed) }
-        guard frames.isMultiple(of: ladder.economy.everyFrames) else { return stream.count(.economy) }
-        do {
-            try segment(arrival)
-            retryAt = nil
-        } catch {
-            fail(error)
+        guard let arrival = stream.nextArrival(at: now, work: lastWork) else {
+            rest(at: now)
+            return false
         }
+        frames += 1
+        if let retryAt, now < retryAt {
+            stream.count(.failed)
+        } else if !frames.isMultiple(of: ladder.economy.everyFrames) {
+            stream.count(.economy)
+        } else {
+            do {
+                try segment(arrival)
+                retryAt = nil
+            } catch {
+                fail(error)
+            }
+        }
+        return true
     }
 
     func replace(_ make: @escaping SegmentWorker.MakeSegmenter) {

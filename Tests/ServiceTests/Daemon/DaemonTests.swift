@@ -37,11 +37,13 @@ private final class StandInSource: LiveSourceHandle {
 
     func stop() {
         isOpen.withLock { $0 = false }
+        if stream.settings.name.hasPrefix("slow") { Thread.sleep(forTimeInterval: 1) }
         stream.note(.video, .stopped)
     }
 }
 
-/// Streams whose name begins with "bad" can never work.
+/// Streams whose name begins with "bad" can never work, "once" works until its source is opened again, and those that
+/// begin with "slow" take their time to close.
 private final class StandInConnector: StreamConnector {
     private let opened = Mutex<[String: [StandInSource]]>([:])
 
@@ -49,7 +51,7 @@ private final class StandInConnector: StreamConnector {
     func sources(of name: String) -> [StandInSource] { opened.withLock { $0[name] ?? [] } }
 
     func sources(of config: DaemonConfig.Stream, for stream: LiveStream) throws -> [any LiveSourceHandle] {
-        if config.name.hasPrefix("bad") {
+        if config.name.hasPrefix("bad") || config.name == "once" && !sources(of: config.name).isEmpty {
             throw CredentialError(name: "key", detail: "there is no such credential")
         }
         let source = StandInSource(stream)
@@ -67,14 +69,14 @@ struct DaemonTests {
         let connector = StandInConnector()
         let path: String
 
-        init(_ text: String) throws {
+        init(_ text: String, longestChange: MediaTime = .seconds(120)) throws {
             path = NSTemporaryDirectory() + "/daemon-\(UUID().uuidString).yaml"
             try Data(text.utf8).write(to: URL(filePath: path))
             var logger = Logger(label: "test")
             logger.logLevel = .critical
             daemon = Daemon(
                 try DaemonConfig(file: path), model: try ModelHost(.init()), connector: connector,
-                hub: EventHub(), configPath: path, logger: logger)
+                hub: EventHub(), configPath: path, logger: logger, longestChange: longestChange)
             try daemon.start()
         }
 
@@ -86,7 +88,9 @@ struct DaemonTests {
         }
     }
 
-    private static func file(_ streams: String...) -> String {
+    private static func file(_ streams: String...) -> String { file(streams) }
+
+    private static func file(_ streams: [String]) -> String {
         "streams:\n" + streams.map { "  - {video: {kind: test}, \($0)}\n" }.joined()
     }
 
@@ -123,6 +127,36 @@ struct DaemonTests {
             try await daemon.add("{name: bad, video: {kind: test}}")
         }
         #expect(daemon.stream("bad") == nil)
+    }
+
+    @Test("what cannot be resumed stays paused")
+    func unresumed() async throws {
+        let running = try Running(Self.file("name: once"))
+        defer { running.end() }
+        let daemon = running.daemon
+        try await daemon.setPaused(true, "once")
+        await #expect(throws: CredentialError.self) { try await daemon.setPaused(false, "once") }
+        #expect(daemon.stream("once")?.state == .paused)
+    }
+
+    @Test(
+        "streams that are slow to close are closed at once in the end, and one that takes too long is told of"
+    )
+    func slow() async throws {
+        let names = (0..<12).map { "name: slow\($0)" }
+        let running = try Running(Self.file(names), longestChange: .milliseconds(200))
+        defer { running.end() }
+        let daemon = running.daemon
+        async let removal: Void = daemon.remove("slow11")
+        try await wait { daemon.health.problems == ["a change of streams hangs"] }
+        try await removal
+        #expect(daemon.health.isLive)
+        let start = MediaClock.now
+        daemon.stop()
+        // One after the other they would take eleven seconds.
+        let seconds = (MediaClock.now - start).seconds
+        print("eleven slow streams closed in \(seconds) s")
+        #expect(seconds < 6 && daemon.streams().isEmpty)
     }
 
     @Test("a reload says what it did to each stream, and leaves the others alone")
@@ -237,6 +271,36 @@ struct EventSinkTests {
         #expect(MediaClock.now - start < .seconds(2))
         sink.close()
         #expect(sink.dropped > 0 && sink.written > 100 && sink.dropped + sink.written == 3000)
+    }
+
+    @Test("a line that is not whole, of a full pipe or of a power cut, spoils no other")
+    func torn() throws {
+        let path = NSTemporaryDirectory() + "/torn-\(UUID().uuidString)"
+        defer { unlink(path) }
+        #expect(mkfifo(path, 0o600) == 0)
+        // It holds 64 KiB; longer lines than that are written in part.
+        let reader = open(path, O_RDWR | O_NONBLOCK)
+        var sink = try EventSink(path: path)
+        var long = event(1)
+        long.detail = String(repeating: "x", count: 70_000)
+        sink.put(long)
+        while sink.dropped < 1 { Thread.sleep(forTimeInterval: 0.01) }
+        #expect(sink.problem?.contains("took 65536 of a line's") == true)
+        var bytes = [UInt8](repeating: 0, count: 100_000)
+        #expect(read(reader, &bytes, bytes.count) == 65536)
+        for number in 2...3 { sink.put(event(number)) }
+        sink.close()
+        let count = read(reader, &bytes, bytes.count)
+        close(reader)
+        let whole = try EventSink.line(event(2)) + EventSink.line(event(3))
+        #expect(Data(bytes.prefix(max(0, count))) == Data("\n".utf8) + whole && sink.problem == nil)
+
+        unlink(path)
+        try Data("{\"vers".utf8).write(to: URL(filePath: path))
+        sink = try EventSink(path: path)
+        for number in 2...3 { sink.put(event(number)) }
+        sink.close()
+        #expect(try Data(contentsOf: URL(filePath: path)) == Data("{\"vers\n".utf8) + whole)
     }
 
     @Test("where nothing can be written, the path is named")

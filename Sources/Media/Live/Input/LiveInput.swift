@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Dispatch
 import Foundation
 import Synchronization
 
@@ -38,14 +37,14 @@ package final class LiveInput: Sendable {
     private let handlers: LiveInputHandlers
     private let state = Mutex(Counters())
     private let isStopped = CancelFlag()
-    private let wake = DispatchSemaphore(value: 0)
-    private let ended = DispatchSemaphore(value: 0)
+    private let wake = Signal()
+    private let ended = Signal()
     private let isStarted = Mutex(false)
 
     /// What has come for so long counts as a connection that works.
     private static let provenAfter = MediaTime.seconds(5)
     /// A source that hangs while it is closed is left behind after this.
-    private static let stopTimeout = 3.0
+    private static let stopTimeout = MediaTime.seconds(3)
 
     package init(_ settings: Settings, name: String, handlers: LiveInputHandlers) {
         (self.settings, self.name, self.handlers) = (settings, name, handlers)
@@ -69,7 +68,7 @@ package final class LiveInput: Sendable {
         isStopped.set()
         wake.signal()
         guard isStarted.withLock({ $0 }) else { return }
-        if ended.wait(timeout: .now() + Self.stopTimeout) == .success { ended.signal() }
+        if ended.wait(for: Self.stopTimeout) { ended.signal() }
     }
 
     // MARK: Thread
@@ -84,7 +83,7 @@ package final class LiveInput: Sendable {
             failures = MediaClock.now - start > Self.provenAfter + settings.connectTimeout ? 1 : failures + 1
             let wait = settings.backOff.wait(after: failures)
             handlers.state(.down(error, retryIn: wait))
-            _ = wake.wait(timeout: .now() + wait.seconds)
+            wake.wait(for: wait)
         }
         handlers.state(.stopped)
         ended.signal()

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Dispatch
 import Foundation
 import Synchronization
 
@@ -24,16 +23,16 @@ package final class PipelineOutput: LiveOutput {
     private let stream: String
     private let hasAudio: Bool
     private let bitrate: Int
-    private let waiting = Mutex(Waiting())
-    private let ready = DispatchSemaphore(value: 0)
-    private let ended = DispatchSemaphore(value: 0)
+    private let waiting = Monitor(Waiting())
+    private let ended = Signal()
     private let told: Mutex<LiveOutputStatus>
 
     fileprivate static let queuedFrames = 8
     /// About two seconds.
     fileprivate static let queuedBlocks = 200
     private static let budgetInterval = MediaTime.seconds(5)
-    private static let stopTimeout = 8.0
+    private static let stopTimeout = MediaTime.seconds(8)
+    private static let tick = MediaTime.milliseconds(500)
     /// What went wrong is over when it went well for so long: a full disk takes a few pictures again and again.
     private static let wellAfter = MediaTime.seconds(2)
 
@@ -51,23 +50,20 @@ package final class PipelineOutput: LiveOutput {
     package func take(_ block: AudioBlock) { if hasAudio, kind.takesSound { put(.block(block)) } }
 
     package func stop() {
-        let isFirst = waiting.withLock { waiting in
+        let isFirst = waiting.change { waiting in
             defer { waiting.isClosed = true }
             return !waiting.isClosed
         }
-        guard isFirst else { return }
-        ready.signal()
-        _ = ended.wait(timeout: .now() + Self.stopTimeout)
+        if isFirst { ended.wait(for: Self.stopTimeout) }
     }
 
     private func put(_ item: Item) {
-        let dropped = waiting.withLock { waiting -> Item? in
+        let dropped = waiting.change { waiting -> Item? in
             guard !waiting.isClosed else { return nil }
             waiting.items.append(item)
             waiting.count(item, 1)
             return waiting.tooMuch()
         }
-        ready.signal()
         if let dropped { count(dropped: dropped) }
     }
 
@@ -84,7 +80,6 @@ package final class PipelineOutput: LiveOutput {
         var openSince: MediaTime?
         var budgetAt = MediaClock.now
         while true {
-            _ = ready.wait(timeout: .now() + 0.5)
             let (item, isClosed) = next()
             if isClosed { break }
             if MediaClock.now >= budgetAt {
@@ -115,13 +110,15 @@ package final class PipelineOutput: LiveOutput {
         ended.signal()
     }
 
+    /// No item where none came for a while.
     private func next() -> (Item?, isClosed: Bool) {
-        waiting.withLock { waiting in
-            guard !waiting.isClosed, !waiting.items.isEmpty else { return (nil, waiting.isClosed) }
+        waiting.wait(for: Self.tick) { waiting -> (Item?, isClosed: Bool)? in
+            if waiting.isClosed { return (nil, true) }
+            guard !waiting.items.isEmpty else { return nil }
             let item = waiting.items.removeFirst()
             waiting.count(item, -1)
             return (item, false)
-        }
+        } ?? (nil, false)
     }
 
     private func handle(_ item: Item, _ session: inout OutputSession?) throws(MediaError) {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Dispatch
 import Foundation
 package import Media
 import Synchronization
@@ -52,11 +51,11 @@ package final class ClipRecorder: Sendable {
     private let told: Mutex<LiveOutputStatus>
     private let hasOpenClip = Mutex(false)
     private let isStopped = Mutex(false)
-    private let ended = DispatchSemaphore(value: 0)
+    private let ended = Signal()
 
     private static let queuedPictures = 8
-    private static let tick = 0.25
-    private static let stopTimeout = 5.0
+    private static let tick = MediaTime.milliseconds(250)
+    private static let stopTimeout = MediaTime.seconds(5)
 
     init(_ settings: Settings, stream: String, sound: LiveSound) {
         (self.settings, self.stream, self.sound) = (settings, stream, sound)
@@ -104,7 +103,7 @@ package final class ClipRecorder: Sendable {
             })
         else { return }
         queue.close()
-        _ = ended.wait(timeout: .now() + Self.stopTimeout)
+        ended.wait(for: Self.stopTimeout)
     }
 
     private func work() {
