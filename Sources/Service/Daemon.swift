@@ -83,14 +83,7 @@ package final class Daemon: DaemonControl {
     /// Ends all streams; files are closed.
     package func stop() {
         state.withLock { $0.isReady = false }
-        changes.sync {
-            // At once: each may take seconds to let go of its sources and to complete its files.
-            let closings = DispatchGroup()
-            for name in state.withLock({ $0.order }) {
-                DispatchQueue(label: "close-\(name)").async(group: closings) { [self] in close(name) }
-            }
-            closings.wait()
-        }
+        changes.sync { close(state.withLock { $0.order }) }
         worker.stop()
         hub.close()
     }
@@ -131,6 +124,15 @@ package final class Daemon: DaemonControl {
         worker.remove(running.live)
         running.live.stop()
         logger.notice("stream closed", metadata: ["stream": "\(name)"])
+    }
+
+    /// All at once: each may take seconds to let go of its sources and to complete its files.
+    private func close(_ names: [String]) {
+        let closings = DispatchGroup()
+        for name in names {
+            DispatchQueue(label: "close-\(name)").async(group: closings) { [self] in close(name) }
+        }
+        closings.wait()
     }
 
     /// Runs a change after those before it, off the threads that serve requests.
@@ -271,10 +273,13 @@ extension Daemon {
     private func apply(_ new: DaemonConfig) -> [ReloadOutcome] {
         let old = state.withLock { $0 }
         var outcomes = Self.unchangeable(old.config, new)
-        for name in old.order where !new.streams.contains(where: { $0.name == name }) {
-            close(name)
-            outcomes.append(ReloadOutcome(stream: name, action: .removed))
+        let removed = old.order.filter { name in !new.streams.contains { $0.name == name } }
+        let restarted = new.streams.filter {
+            Self.action(from: old.running[$0.name]?.config, to: $0) == .restarted
         }
+        // All that close come first: what one lets go of, as a mount, may be another's from now on.
+        close(removed + restarted.map(\.name))
+        outcomes += removed.map { ReloadOutcome(stream: $0, action: .removed) }
         for stream in new.streams { outcomes.append(apply(stream, old.running[stream.name]?.config)) }
         state.withLock { state in
             state.config.streams = new.streams
@@ -284,35 +289,31 @@ extension Daemon {
         return outcomes
     }
 
-    private func apply(_ new: DaemonConfig.Stream, _ old: DaemonConfig.Stream?) -> ReloadOutcome {
-        guard let old else { return attempt(new, .added) { [self] in try open(new) } }
-        if old == new { return ReloadOutcome(stream: new.name, action: .unchanged) }
-        var sameButClasses = old
-        sameButClasses.classes = new.classes
-        if sameButClasses == new {
-            return attempt(new, .applied) { [self] in
-                worker.replace(new.name, try model.segmenter(classes: new.classes))
-                state.withLock { $0.running[new.name]?.config = new }
-            }
-        }
-        return attempt(new, .restarted) { [self] in
-            close(new.name)
-            do { try open(new) } catch {
-                // What ran before is better than nothing.
-                try? open(old)
-                throw error
-            }
-        }
+    private static func action(
+        from old: DaemonConfig.Stream?, to new: DaemonConfig.Stream
+    ) -> ReloadOutcome.Action {
+        guard var old else { return .added }
+        if old == new { return .unchanged }
+        old.classes = new.classes
+        return old == new ? .applied : .restarted
     }
 
-    private func attempt(
-        _ stream: DaemonConfig.Stream, _ action: ReloadOutcome.Action, _ body: () throws -> Void
-    ) -> ReloadOutcome {
+    /// Opens what is new or was closed, and exchanges classes.
+    private func apply(_ new: DaemonConfig.Stream, _ old: DaemonConfig.Stream?) -> ReloadOutcome {
+        let action = Self.action(from: old, to: new)
         do {
-            try body()
-            return ReloadOutcome(stream: stream.name, action: action)
+            switch action {
+            case .unchanged: break
+            case .applied:
+                worker.replace(new.name, try model.segmenter(classes: new.classes))
+                state.withLock { $0.running[new.name]?.config = new }
+            default: try open(new)
+            }
+            return ReloadOutcome(stream: new.name, action: action)
         } catch {
-            return ReloadOutcome(stream: stream.name, action: .rejected, why: "\(error)")
+            // What ran before is better than nothing.
+            if action == .restarted, let old { try? open(old) }
+            return ReloadOutcome(stream: new.name, action: .rejected, why: "\(error)")
         }
     }
 

@@ -34,14 +34,17 @@ struct ControlOptions: ParsableArguments {
     @Option(help: ArgumentHelp("File with the bearer token that the port asks for.", valueName: "file"))
     var tokenFile: String?
 
-    func client() throws -> ControlClient {
+    /// Seconds to wait for an answer; a reload may have to close many streams.
+    private static let patience = 30, reloadPatience = 150
+
+    private func client(timeoutSeconds: Int) throws -> ControlClient {
         let token = try tokenFile.map { path in
             guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
                 throw ValidationError("\(path): cannot be read")
             }
             return text.trimmingCharacters(in: .newlines)
         }
-        return ControlClient(try place(), token: token)
+        return ControlClient(try place(), token: token, timeoutSeconds: timeoutSeconds)
     }
 
     private func place() throws -> ControlClient.Place {
@@ -60,7 +63,15 @@ struct ControlOptions: ParsableArguments {
 
     /// Sends a request and gives the body of a good answer.
     func ask(_ method: String, _ path: String, _ body: Data = Data()) throws -> Data {
-        let answer = try client().send(method, path, body: body)
+        try ask(method, path, body, timeoutSeconds: Self.patience)
+    }
+
+    func reload() throws -> Data {
+        try ask("POST", "/v1/reload", Data(), timeoutSeconds: Self.reloadPatience)
+    }
+
+    private func ask(_ method: String, _ path: String, _ body: Data, timeoutSeconds: Int) throws -> Data {
+        let answer = try client(timeoutSeconds: timeoutSeconds).send(method, path, body: body)
         guard (200..<300).contains(answer.status) else { throw Refusal(answer) }
         return answer.body
     }
@@ -126,20 +137,24 @@ extension CtlCommand {
     struct Reload: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lets the daemon read its configuration again.",
-            discussion: "Waits until that is done. A file that is wrong changes nothing.")
+            discussion: """
+                Waits until that is done. A file that is wrong changes nothing. The exit code is 1 where something of it is \
+                not in force.
+                """)
         @OptionGroup var control: ControlOptions
 
         func run() throws {
-            let body = try control.ask("POST", "/v1/reload")
+            let body = try control.reload()
             let outcomes = try ControlOptions.decoder().decode([ReloadOutcome].self, from: body)
             for outcome in outcomes {
                 print("\(outcome.stream): \(outcome.action.rawValue)" + (outcome.why.map { ": \($0)" } ?? ""))
             }
+            if outcomes.contains(where: { $0.action == .rejected }) { throw ExitCode.failure }
         }
     }
 
     struct Add: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Adds a stream until the next restart.")
+        static let configuration = CommandConfiguration(abstract: "Adds a stream until the next reload.")
         @OptionGroup var control: ControlOptions
         @Argument(help: "YAML file with one entry of the configuration's streams.") var file: String
 
@@ -152,7 +167,7 @@ extension CtlCommand {
     }
 
     struct Remove: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Ends a stream until the next restart.")
+        static let configuration = CommandConfiguration(abstract: "Ends a stream until the next reload.")
         @OptionGroup var control: ControlOptions
         @Argument(help: "Name of the stream.") var stream: String
         func run() throws { _ = try control.ask("DELETE", stream: stream) }

@@ -161,14 +161,50 @@ struct RunTests {
         #expect(try place.ctl("remove", "b").code == 0)
         try Data((place.daemonHead + stream + "  - {name: c, video: {kind: test}}\n").utf8).write(
             to: URL(filePath: place.path("run.yaml")))
-        #expect(try place.ctl("reload").out == "a: unchanged\nc: added\n")
+        let taken = try place.ctl("reload")
+        #expect(taken.code == 0 && taken.out == "a: unchanged\nc: added\n")
+        let locked = "{name: d, video: {kind: rtsp, uri: \"rtsp://127.0.0.1:9/d\", credential: key}}"
+        try Data((place.daemonHead + stream + "  - \(locked)\n").utf8).write(
+            to: URL(filePath: place.path("run.yaml")))
+        let partly = try place.ctl("reload")
+        #expect(
+            partly.code == 1 && partly.out.hasPrefix("c: removed\na: unchanged\nd: rejected: credential key"))
         try Data("streams: 1".utf8).write(to: URL(filePath: place.path("run.yaml")))
         let refused = try place.ctl("reload")
         #expect(refused.code != 0 && refused.errors.contains("run.yaml:1: streams: expected"))
-        #expect(try place.ctl("status").out.split(separator: "\n").count == 2)
+        #expect(try place.ctl("status").out.split(separator: "\n").count == 1)
         daemon.send(SIGTERM)
         let outcome = try daemon.wait()
         #expect(outcome.code == 0 && outcome.errors.contains("stopped"), "\(outcome.errors)")
+    }
+
+    @Test("streams that exchange their mounts are both seen after the reload, each at its new one")
+    func mounts() throws {
+        func config(_ first: String, _ second: String) -> String {
+            place.daemonHead + """
+                streams:
+                  - name: a
+                    video: {kind: test, width: 64, height: 48}
+                    audio: {kind: test}
+                    outputs: [{kind: rtsp, mount: \(first)}]
+                  - name: b
+                    video: {kind: test, width: 96, height: 64}
+                    audio: {kind: test}
+                    outputs: [{kind: rtsp, mount: \(second)}]
+                """
+        }
+        let daemon = try place.daemon(config("/x", "/y"))
+        let port = try #require(Workplace.port("rtsp server", daemon.said), "\(daemon.said)")
+        try Data(config("/y", "/x").utf8).write(to: URL(filePath: place.path("run.yaml")))
+        #expect(try place.ctl("reload").out == "a: restarted\nb: restarted\n")
+        for (mount, width) in [("/x", 96), ("/y", 64)] {
+            let viewer = Viewer("rtsp://127.0.0.1:\(port)\(mount)")
+            #expect(wait(20) { !viewer.seen.frames.isEmpty }, "\(mount): \(daemon.said)")
+            viewer.stop()
+            #expect(viewer.seen.frames.first?.width == width)
+        }
+        daemon.send(SIGTERM)
+        #expect(try daemon.wait().code == 0)
     }
 
     @Test(

@@ -106,7 +106,7 @@ package struct ControlClient: Sendable {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw ControlError(detail: "\(name): \(systemWords(errno))") }
+            guard count > 0 else { throw broken }
             rest = rest.dropFirst(count)
         }
     }
@@ -117,11 +117,17 @@ package struct ControlClient: Sendable {
         while result.count < Self.maxBytes {
             let count = recv(descriptor, &chunk, chunk.count, 0)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw ControlError(detail: "\(name): \(systemWords(errno))") }
+            guard count >= 0 else { throw broken }
             if count == 0 { return result }
             result += chunk[..<count]
         }
         throw ControlError(detail: "\(name): the answer has more than \(Self.maxBytes) bytes")
+    }
+
+    private var broken: ControlError {
+        let isLate = errno == EAGAIN
+        return ControlError(
+            detail: "\(name): \(isLate ? "no answer within \(timeoutSeconds) s" : systemWords(errno))")
     }
 
     // MARK: Answer
