@@ -48,10 +48,9 @@ package final class Daemon: DaemonControl {
     private let changes = DispatchQueue(label: "changes")
     /// When the change in hand last got on; nil while there is none.
     private let changeBeat = Mutex<MediaTime?>(nil)
+    private let longestChange: MediaTime
     let hub: EventHub
     let started = MediaClock.now
-
-    private let longestChange: MediaTime
 
     /// - Parameters:
     ///   - configPath: read again on reload; nil where there is no file.

@@ -103,7 +103,7 @@ struct EvalCommand: ParsableCommand {
         if vocabulary != nil, folder == nil || laidOut != .avss {
             throw ValidationError("--vocabulary is for folders laid out as avss")
         }
-        // Which would say nothing of what was judged.
+        // They would change nothing.
         let (elsewhere, place) =
             folder == nil
             ? ([("layout", layout != nil), ("split", split != nil)], "a dataset's folder")

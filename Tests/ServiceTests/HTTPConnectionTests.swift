@@ -29,6 +29,25 @@ struct HTTPConnectionTests {
         }
     }
 
+    @Test("who waits for an answer is not idle; a client that has waited long enough says how long")
+    func patience() async throws {
+        let daemon = StandInDaemon()
+        daemon.state.withLock { $0.delay = .seconds(2) }
+        try await HTTPTestServer.serve(daemon, settings: { $0.limits.idleSeconds = 0.2 }) { server in
+            let port = server.port
+            let answer = try await blocking {
+                try ControlClient(.loopback(port: port)).send("POST", "/v1/reload")
+            }
+            #expect(answer.status == 200)
+            let error = await #expect(throws: ControlError.self) {
+                try await blocking {
+                    try ControlClient(.loopback(port: port), timeoutSeconds: 1).send("POST", "/v1/reload")
+                }
+            }
+            #expect(error?.detail == "127.0.0.1:\(port): no answer within 1 s")
+        }
+    }
+
     @Test("a connection too many waits until another is closed")
     func limit() async throws {
         try await HTTPTestServer.serve(settings: { $0.limits.connections = 2 }) { server in

@@ -22,6 +22,8 @@ final class StandInDaemon: DaemonControl {
         var drawn = 0
         var listeners: [Int: AsyncStream<LiveEvent>.Continuation] = [:]
         var sequence = 0
+        /// What a reload takes.
+        var delay = Duration.zero
     }
 
     let state = Mutex(State())
@@ -65,6 +67,7 @@ final class StandInDaemon: DaemonControl {
 
     func reload() async throws -> [ReloadOutcome] {
         try note("reload")
+        try await Task.sleep(for: state.withLock(\.delay))
         return [
             ReloadOutcome(stream: "door", action: .applied),
             ReloadOutcome(stream: "yard", action: .rejected, why: "no such file"),

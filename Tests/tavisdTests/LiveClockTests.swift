@@ -3,7 +3,6 @@ import Foundation
 import Glibc
 import Media
 import Testing
-import Training
 
 /// Where a program that notifies systemd sends what it says.
 private final class NotifySocket {
@@ -68,7 +67,7 @@ struct LiveClockTests {
         let (source, library) = (place.path("clock.c"), place.path("clock.so"))
         try Data(Self.hourAhead.utf8).write(to: URL(filePath: source))
         try #require(try place.tool("clang", "-shared", "-fPIC", "-o", library, source))
-        var camera: FilmCamera? = try Self.camera(port: 0)
+        var camera: FilmCamera? = try .grey()
         let port = try #require(camera).server.port
         let manager = try NotifySocket(place.path("n"))
         let start = Date()
@@ -89,7 +88,7 @@ struct LiveClockTests {
         // Tries go on meanwhile, with longer and longer waits.
         Thread.sleep(forTimeInterval: 6)
         _ = manager.said()
-        camera = try Self.camera(port: port)
+        camera = try .grey(port: port)
         let back = MediaClock.now
         #expect(wait(10) { isUp() })
         let seconds = (MediaClock.now - back).seconds
@@ -109,12 +108,4 @@ struct LiveClockTests {
     }
 
     private func isUp() -> Bool { (try? place.statuses().first?.video.isUp) ?? false }
-
-    private static func camera(port: Int) throws -> FilmCamera {
-        let (width, height) = (160, 120)
-        return FilmCamera(
-            try RTSPServer(address: "127.0.0.1", port: port), path: "/grey", width: width, height: height,
-            frames: [[UInt8](repeating: 90, count: 3 * width * height)],
-            sounds: [[Float](repeating: 0.1, count: 640)])
-    }
 }

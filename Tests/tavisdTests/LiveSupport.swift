@@ -39,6 +39,15 @@ final class FilmCamera: Sendable {
         thread.start()
     }
 
+    /// A grey picture with a steady level of sound, at `/grey` of a server of its own.
+    static func grey(port: Int = 0) throws -> FilmCamera {
+        let (width, height) = (160, 120)
+        return FilmCamera(
+            try RTSPServer(address: "127.0.0.1", port: port), path: "/grey", width: width, height: height,
+            frames: [[UInt8](repeating: 90, count: 3 * width * height)],
+            sounds: [[Float](repeating: 0.1, count: 640)])
+    }
+
     func stop() {
         isOpen.withLock { $0 = false }
         ended.wait()

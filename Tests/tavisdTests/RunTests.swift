@@ -223,11 +223,7 @@ struct RunTests {
 
     @Test("stopped for five seconds and let go on, a stream is live again soon")
     func frozen() throws {
-        let (width, height) = (160, 120)
-        let camera = FilmCamera(
-            try RTSPServer(address: "127.0.0.1", port: 0), path: "/grey", width: width, height: height,
-            frames: [[UInt8](repeating: 90, count: 3 * width * height)],
-            sounds: [[Float](repeating: 0.1, count: 640)])
+        let camera = try FilmCamera.grey()
         defer { camera.stop() }
         let daemon = try place.daemon(
             place.daemonHead + """

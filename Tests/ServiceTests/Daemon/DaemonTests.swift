@@ -248,13 +248,19 @@ struct EventSinkTests {
                 evidenceAgeSeconds: 0))
     }
 
+    private func wait(until holds: () -> Bool) {
+        let end = MediaClock.now + .seconds(10)
+        while !holds(), MediaClock.now < end { Thread.sleep(forTimeInterval: 0.01) }
+        #expect(holds())
+    }
+
     @Test("lines are whole, versioned, and follow a file that was moved away")
     func file() throws {
         let path = NSTemporaryDirectory() + "/events-\(UUID().uuidString).jsonl"
         defer { for name in [path, path + ".1"] { try? FileManager.default.removeItem(atPath: name) } }
         let sink = try EventSink(path: path)
         sink.put(event(1))
-        while sink.written < 1 { Thread.sleep(forTimeInterval: 0.01) }
+        wait { sink.written == 1 }
         try FileManager.default.moveItem(atPath: path, toPath: path + ".1")
         sink.put(event(2))
         sink.close()
@@ -290,7 +296,7 @@ struct EventSinkTests {
         var long = event(1)
         long.detail = String(repeating: "x", count: 70_000)
         sink.put(long)
-        while sink.dropped < 1 { Thread.sleep(forTimeInterval: 0.01) }
+        wait { sink.dropped == 1 }
         #expect(sink.problem?.contains("took 65536 of a line's") == true)
         var bytes = [UInt8](repeating: 0, count: 100_000)
         #expect(read(reader, &bytes, bytes.count) == 65536)
